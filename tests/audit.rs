@@ -1,6 +1,8 @@
 //! The operators' tools, over stores that a real server wrote: what is sound passes on both stores, also beside the server, and every
 //! kind of damage is found by the check that is there for it.
 
+#[path = "audit/room.rs"]
+mod room;
 mod support;
 
 use haat::app::audit::{Report, audit};
@@ -63,8 +65,16 @@ async fn traded() -> (TestStore, EntityRef) {
     (store, paid.parse().expect("an id"))
 }
 
-async fn audited(store: &TestStore) -> Report {
+/// Beside whatever goes on.
+async fn audited_beside(store: &TestStore) -> Report {
     audit(&store.config(), store.data_dir()).await.expect("the store can be looked at")
+}
+
+/// Of a store at rest; and the same is found however finely it is divided what the audit puts aside.
+async fn audited(store: &TestStore) -> Report {
+    let report = audited_beside(store).await;
+    room::assert_same_if_divided(store, &report).await;
+    report
 }
 
 /// Exactly these checks found something; in words, all of it.
@@ -90,7 +100,7 @@ on_both_stores! {
     async fn a_sound_store_is_clean(store) {
         let server = Server::start(&store).await;
         trade(&server).await;
-        let beside = audited(&store).await;
+        let beside = audited_beside(&store).await;
         assert!(beside.is_clean(), "{beside}");
         server.stop().await;
         let after = audited(&store).await;
@@ -123,7 +133,7 @@ on_both_stores! {
             });
         }
         while !buyers.is_empty() {
-            let report = audited(&store).await;
+            let report = audited_beside(&store).await;
             assert!(report.is_clean(), "{report}");
             while let Some(buyer) = buyers.try_join_next() {
                 buyer.expect("no panic");

@@ -83,6 +83,7 @@ impl NewOrder {
             sale: None,
             credited: 0,
             credited_amount: 0,
+            goods: None,
             billed: None,
         };
         let (taken, due) = if paid { (total, 0) } else { (0, total) };
@@ -92,6 +93,8 @@ impl NewOrder {
             vendor: item.vendor,
             status: if paid { SubOrderStatus::Paid } else { SubOrderStatus::Held },
             amounts,
+            parcels: Vec::new(),
+            on_hold: None,
             billed: None,
         };
         OrderView {
@@ -110,6 +113,8 @@ impl NewOrder {
             payment_due_at: Timestamp::from_millis(self.at.as_millis() + PAYMENT_MS),
             inline_contact: None,
             waits: None,
+            returns: Vec::new(),
+            cancelling: false,
             refunds: Vec::new(),
             disputes: Vec::new(),
             attention: Vec::new(),

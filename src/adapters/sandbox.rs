@@ -108,17 +108,60 @@ impl SandboxError {
     }
 }
 
-/// Reads a charge log for tools: how each order stands, the oldest first. Takes no lock, so it works beside a running server; a last line that
-/// is being written, or was torn by a crash, is left out.
+/// A line of a charge log, for tools that look at one order after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct ChargeLine<'a> {
+    /// Whose charge it is about.
+    pub order: OrderId,
+    /// Which line, from 1.
+    pub number: u64,
+    /// Where it ends: the bytes of the file up to it.
+    pub end: u64,
+    /// The line without its end.
+    pub text: &'a [u8],
+}
+
+/// Reads a charge log for tools, the oldest line first. Takes no lock, so it works beside a running server; a last line that is being
+/// written, or was torn by a crash, is left out.
 ///
 /// # Errors
-/// The file cannot be read (it is not there, for one) or is damaged.
-pub fn read_charge_log(path: &Path) -> Result<Vec<ChargeLogEntry>, SandboxError> {
+/// The file cannot be read (it is not there, for one), or a line is about no order. Whether lines may follow each other is for [`ChargesOf`] to say.
+pub fn for_each_charge_line(path: &Path, mut each: impl FnMut(ChargeLine<'_>)) -> Result<(), SandboxError> {
     let file = File::open(path).map_err(|source| SandboxError::io(path, source))?;
-    let Contents { book, .. } = charge_log::read(BufReader::new(file), path)?;
-    let mut entries: Vec<ChargeLogEntry> = book.newest_first().collect();
-    entries.reverse();
-    Ok(entries)
+    let (mut number, mut end) = (0, 0);
+    book_file::read(BufReader::new(file), path, |text| {
+        (number, end) = (number + 1, end + text.len() as u64 + 1);
+        each(ChargeLine { order: charge_log::order_of(text)?, number, end, text });
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// How many bytes of a charge log its complete lines have by now. Lines are only ever added: those up to there stay what they are.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn charge_log_length(path: &Path) -> Result<u64, SandboxError> {
+    book_file::complete(path).map_err(|source| SandboxError::io(path, source))
+}
+
+/// What the lines of one order say of its charges.
+#[derive(Debug, Default)]
+pub struct ChargesOf(charge_log::Book);
+
+impl ChargesOf {
+    /// Takes the next line.
+    ///
+    /// # Errors
+    /// Why it cannot have followed the lines before it, in words.
+    pub fn take(&mut self, text: &[u8]) -> Result<(), String> {
+        self.0.take(text)
+    }
+
+    /// How each charge stands, the newest first.
+    pub fn entries(&self) -> impl Iterator<Item = ChargeLogEntry> {
+        self.0.newest_first()
+    }
 }
 
 /// The built-in payment gateway. One process at a time keeps a charge log; dropping the gateway writes what waits and frees it.

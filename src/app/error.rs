@@ -8,6 +8,7 @@ use crate::ports::StoreError;
 use metrics_exporter_prometheus::BuildError;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The exit code of a server that another has fenced.
@@ -58,6 +59,14 @@ pub enum AppError {
     /// What was asked for is not there, or cannot be had so.
     #[error("{0}")]
     Asked(String),
+    /// What a tool does not keep in memory cannot be kept on the disk.
+    #[error("what is not kept in memory cannot be written to {}: {source} (TMPDIR names another directory)", directory.display())]
+    Temporary {
+        /// Where it was to lie.
+        directory: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
     /// The files that were written are not where the next start will look for them.
     #[error("{0}: what was written since then is not there, and is lost unless it was saved")]
     Lost(String),

@@ -26,6 +26,8 @@ mod origins;
 mod outside;
 mod overload;
 mod own;
+mod paid;
+mod parcels;
 mod people;
 mod prices;
 mod rates;

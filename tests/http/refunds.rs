@@ -1,83 +1,13 @@
 //! What is taken back of a paid order: units, amounts, and the refunds that follow, to the last unit and once.
 
-use crate::support::client::{Answer, Buyer, Client};
-use crate::support::{Server, TestStore, token};
-use crate::{on_both_stores, until};
+use crate::on_both_stores;
+use crate::paid::{Paid, bdt};
+use crate::support::{Server, token};
+use crate::until;
 use haat::domain::ids::VendorId;
 use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
-use serde_json::{Value, json};
-
-fn bdt(amount: &str) -> Value {
-    json!({"amount": amount, "currency": "BDT"})
-}
-
-/// A paid order of five pieces of 10.00.
-struct Paid {
-    server: Server,
-    buyer: Buyer,
-    vendor: String,
-    sku: String,
-    admin: String,
-    order: String,
-    sub: String,
-}
-
-impl Paid {
-    async fn with(store: &TestStore, means: &str) -> Self {
-        let server = Server::start(store).await;
-        let market = server.client.market(9).await;
-        server.client.set_line(&market.buyer, &market.sku, 5).await.expect(200);
-        let order = server.client.checkout(&market.buyer, means).header("prefer", "wait=20").send().await.expect(201);
-        assert_eq!(order.field("status"), "paid");
-        let sub = order.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
-        let (order, vendor, sku) = (order.field("id").to_owned(), market.vendor, market.sku);
-        Self { server, buyer: market.buyer, vendor, sku, admin: market.admin, order, sub }
-    }
-
-    fn client(&self) -> &Client {
-        &self.server.client
-    }
-
-    async fn post(&self, bearer: &str, what: &str, key: Option<&str>, body: &Value) -> Answer {
-        let path = format!("/v1/orders/{}/{what}", self.order);
-        let mut request = self.client().post(&path, body).bearer(bearer);
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
-        request.send().await
-    }
-
-    fn of_share(&self, what: &str) -> String {
-        format!("sub-orders/{}/{what}", self.sub)
-    }
-
-    async fn shown(&self) -> Value {
-        self.client().order(&self.admin, &self.order).await.expect(200).body
-    }
-
-    /// The order once all its refunds stand so.
-    async fn refunds_are(&self, status: &str) -> Value {
-        until(status, async || {
-            let order = self.shown().await;
-            let refunds = order["refunds"].as_array().expect("refunds");
-            refunds.iter().all(|refund| refund["status"] == status).then_some(order.clone())
-        })
-        .await
-    }
-
-    async fn available(&self) -> i64 {
-        let path = format!("/v1/vendors/{}/skus/{}", self.vendor, self.sku);
-        let sku = self.client().get(&path).bearer(&self.admin).send().await.expect(200);
-        sku.body["available"].as_i64().expect("a number")
-    }
-
-    async fn audit_is_clean(self, store: &TestStore) {
-        self.server.stop().await;
-        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
-        assert!(report.is_clean(), "{report}");
-    }
-}
+use serde_json::json;
 
 fn finance() -> String {
     token(&Bearer::Staff("rina".into(), Permissions::parse("money.edit").expect("a permission")))

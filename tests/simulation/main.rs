@@ -29,7 +29,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 133] = [
+const DRAWN: [&str; 148] = [
     // Parcels that couriers are asked for.
     "jobs of parcels",
     "parcels that a courier books",
@@ -104,6 +104,22 @@ const DRAWN: [&str; 133] = [
     "long silences",
     "calls into the silence",
     "checkouts refused for a silent provider",
+    // Goods, parcels and what comes back.
+    "parcels handed over",
+    "parcels delivered",
+    "parcels refused in part",
+    "parcels that came back",
+    "parcels lost",
+    "parcels unpacked",
+    "parcels booked",
+    "parcels that are not fetched",
+    "facts that couriers tell",
+    "refunds of what was handed over",
+    "returns received",
+    "returns that were refused",
+    "shares put on hold",
+    "cancels that come too late",
+    "goods that could not be moved",
     // What is taken back of paid orders.
     "cancels of units",
     "amounts given back",

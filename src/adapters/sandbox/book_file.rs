@@ -4,6 +4,7 @@ use super::SandboxError;
 use crate::files::{self, Place};
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes of a book.
@@ -37,6 +38,17 @@ pub(super) fn read(
         bytes.complete += length;
     }
     Ok(bytes)
+}
+
+/// How many bytes the complete lines have. One that is longer than what is looked at is counted later.
+pub(super) fn complete(path: &Path) -> io::Result<u64> {
+    const LOOKED_AT: u64 = 64 << 10;
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(LOOKED_AT);
+    let mut last = vec![0; (length - from) as usize];
+    file.read_exact_at(&mut last, from)?;
+    Ok(from + memchr::memrchr(b'\n', &last).map_or(0, |end| end as u64 + 1))
 }
 
 /// Opens a book for this process alone, makes it where it is not there, reads it and cuts off a torn last line. The lock goes with the file.

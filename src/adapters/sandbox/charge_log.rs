@@ -23,7 +23,6 @@ use crate::domain::time::Timestamp;
 use crate::ports::{ChargeLogEntry, SandboxDispute};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::mem::take;
 use std::path::Path;
 
@@ -466,7 +465,7 @@ impl Book {
     }
 
     /// Adds what stands in a line.
-    fn take(&mut self, line: &[u8]) -> Result<(), String> {
+    pub(super) fn take(&mut self, line: &[u8]) -> Result<(), String> {
         let has = |name: &[u8]| memchr::memmem::find(line, name).is_some();
         let unread = |error: serde_json::Error| error.to_string();
         let after = match (has(br#""returned":"#), has(br#""dispute":"#)) {
@@ -528,6 +527,15 @@ impl Book {
     }
 }
 
+/// Whose charge a line is about.
+pub(super) fn order_of(line: &[u8]) -> Result<OrderId, String> {
+    #[derive(Deserialize)]
+    struct Whose {
+        order: OrderId,
+    }
+    serde_json::from_slice(line).map(|Whose { order }| order).map_err(|error| error.to_string())
+}
+
 /// What a charge log file holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
@@ -538,7 +546,8 @@ pub(super) struct Contents {
 }
 
 /// Reads a charge log to its end.
-pub(super) fn read(from: impl BufRead, path: &Path) -> Result<Contents, SandboxError> {
+#[cfg(test)]
+pub(super) fn read(from: impl std::io::BufRead, path: &Path) -> Result<Contents, SandboxError> {
     let mut book = Book::default();
     let bytes = book_file::read(from, path, |line| book.take(line))?;
     Ok(Contents { book, bytes })

@@ -9,6 +9,7 @@ use crate::domain::money::Currency;
 use crate::domain::order::OrderCommand;
 use crate::domain::payment::{Aim, Next, Verb, after_refund, after_refund_look_up};
 use crate::domain::time::Timestamp;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -55,6 +56,21 @@ fn call(number: u128, token: &str) -> PaymentCall {
         reference: None,
         not_after: Timestamp::from_millis(i64::MAX),
     }
+}
+
+/// How all charges stand as tools read them, the oldest first; or the first line that is wrong.
+fn read_charge_log(path: &Path) -> Result<Vec<ChargeLogEntry>, SandboxError> {
+    let mut books: BTreeMap<OrderId, ChargesOf> = BTreeMap::new();
+    let mut broken = None;
+    let read = for_each_charge_line(path, |line| {
+        if let Err(reason) = books.entry(line.order).or_default().take(line.text) {
+            broken.get_or_insert_with(|| SandboxError::Broken { path: path.to_owned(), line: line.number, reason });
+        }
+    });
+    broken.map_or(read, Err)?;
+    let mut entries: Vec<ChargeLogEntry> = books.values().flat_map(ChargesOf::entries).collect();
+    entries.sort_by_key(|entry| entry.at);
+    Ok(entries)
 }
 
 fn text(dir: &TempDir) -> String {
@@ -452,6 +468,7 @@ async fn a_torn_last_line_is_cut_off() {
         append(&dir, torn);
         // Tools read past it and leave it alone.
         assert_eq!(read_charge_log(&path).unwrap().len(), 1);
+        assert_eq!(charge_log_length(&path).unwrap(), whole.len() as u64);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), (whole.len() + torn.len()) as u64);
         let gateway = open(&dir);
         assert_eq!(text(&dir), whole);

@@ -1,24 +1,26 @@
-//! Reading everything an audit judges.
+//! Reading everything an audit judges. What there is one of for each order or cart is put aside as it is read.
 
-use super::details;
-use super::facts::{ChargeLogFacts, Facts, FrameOrder};
+use super::entries::{Aside, Said};
+use super::facts::{Dealt, Facts, FrameOrder};
 use super::history::HistoryFacts;
-use super::jobs::JobFacts;
-use super::replaying::Replays;
-use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
+use super::replaying::{Replays, Seen, is_few};
+use super::spill::{Room, Spill};
+use super::tables::sorted;
+use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, charge_log_length, for_each_charge_line};
 use crate::app::AppError;
+use crate::domain::details::DetailName;
 use crate::domain::ids::{EntityId as _, Kind};
 use crate::domain::order::OrderFilter;
-use crate::domain::rows::{Rows, Shapes};
+use crate::domain::rows::Shapes;
 use crate::followers::STOCK_HISTORY;
 use crate::limits;
-use crate::persistence::recovery::{for_each_frame, for_each_record};
+use crate::persistence::recovery::{FrameReader, for_each_record};
 use crate::persistence::services::Repositories;
 use crate::ports::jobs::JobFilter;
-use crate::ports::{ChargeLogEntry, DetailPlace, OrdersOf, Partition, Snapshot, Store, StoreError};
+use crate::ports::{OrdersOf, Partition, Store, StoreError};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Snapshots read at a time.
 const READ_SNAPSHOTS: u32 = 1_000;
@@ -28,22 +30,63 @@ const READ_DETAILS: u32 = 10_000;
 const READ_JOBS: u32 = 10_000;
 /// Orders read at a time.
 const READ_ORDERS: u32 = 1_000;
+/// Bytes of frames read at a time.
+const READ_FRAMES: usize = 1 << 20;
 
-/// Reads the store, and the charge log in `data_dir` when there is one, and makes every entity anew. The order of the steps is what lets
-/// a server go on meanwhile: see the module above.
+/// What was read.
+pub(super) struct Collected {
+    /// What is known of the whole store.
+    pub(super) facts: Facts,
+    /// Snapshots and records of carts and customers.
+    pub(super) entities: Aside,
+    /// Whatever is about orders.
+    pub(super) orders: Aside,
+    /// Jobs about what is no entity.
+    pub(super) other_jobs: u64,
+    /// The sandbox's charge log.
+    pub(super) books: Books,
+}
+
+/// The sandbox's charge log.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) path: PathBuf,
+    /// The first line that is wrong, as far as is known, and why.
+    pub(super) broken: Option<(u64, String)>,
+}
+
+impl Books {
+    /// One more line that is wrong.
+    pub(super) fn broken(&mut self, line: u64, reason: String) {
+        if self.broken.as_ref().is_none_or(|(first, _)| line < *first) {
+            self.broken = Some((line, reason));
+        }
+    }
+
+    /// What is wrong with them, in words.
+    pub(super) fn damaged(&self) -> Option<String> {
+        let (line, reason) = self.broken.clone()?;
+        Some(SandboxError::Broken { path: self.path.clone(), line, reason }.to_string())
+    }
+}
+
+/// Reads the store, and the charge log in `data_dir` when there is one. The order of the steps is what lets a server go on meanwhile: see the
+/// module above.
 ///
 /// # Errors
-/// What cannot be reached or read.
-pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, AppError> {
+/// What cannot be reached or read, and what cannot be put aside.
+pub(super) async fn collect(store: &Store, data_dir: &Path, room: &Room) -> Result<Collected, AppError> {
+    let (mut entities, mut orders) = (Aside::new(Spill::new(room)?), Aside::new(Spill::new(room)?));
     let checkpoints = store.journal.partitions().await?;
-    let mut replays = Replays::new(snapshots(store).await?);
+    let mut replays = snapshots(store, &mut entities, &mut orders).await?;
     // Before the rows: what is complete by then stays so.
     let remaking = remaking(store).await?;
-    let mut facts = Facts { rows: rows(store).await?, remaking, ..Facts::default() };
-    let charge_log = data_dir.join(CHARGE_LOG_FILE);
-    let before = charge_log_entries(&charge_log)?;
-    facts.details.before = all_details(store).await?;
-    facts.jobs = jobs(store).await?;
+    let mut facts = Facts { rows: store.queries.catalog().await?, remaking, ..Facts::default() };
+    rows(store, &mut orders).await?;
+    let mut books = Books { path: data_dir.join(CHARGE_LOG_FILE), broken: None };
+    let charged_before = charge_log_until_now(&books.path)?;
+    details(store, &mut orders, |name, _| Said::DetailBefore(name.into())).await?;
+    let other_jobs = jobs(store, &mut orders).await?;
     let services = Repositories::new(&store.units);
     facts.categories = services.categories.all().await?.1;
     facts.accounts = services.accounts.looked().await?;
@@ -51,41 +94,18 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     for head in heads.iter().copied() {
         let checkpoint =
             checkpoints.iter().find(|before| before.id == head.id).map_or(0, |before| before.checkpoint_seq);
-        let order = replay(store, head, checkpoint, &mut replays).await?;
+        let order = read(store, head, checkpoint, &mut replays, &mut entities, &mut orders).await?;
         facts.journal.add(order);
         replays.finish_partition(head.id, &mut facts);
     }
     replays.finish(&mut facts);
     facts.history = history(store, &heads, &facts).await?;
-    facts.details.after =
-        all_details(store).await?.into_iter().map(|(order, name, erased)| ((order, name), erased)).collect();
-    // Whoever goes on meanwhile lets go of its means of payment in the transaction of its next snapshot.
-    for order in details::without_token(&facts).collect::<Vec<_>>() {
-        let version = facts.orders.get(&order).map_or(0, |order| order.version);
-        let snapshot = store.snapshots.load(order.entity()).await?;
-        if snapshot.is_some_and(|snapshot| snapshot.version > version) {
-            facts.details.gone_on.insert(order);
-        }
+    details(store, &mut orders, |name, erased| Said::DetailAfter(name.into(), erased)).await?;
+    if !charges(&mut books, charged_before, &mut orders)? {
+        let absent = format!("there is no ledger of the sandbox in {}", data_dir.display());
+        facts.charge_log.absent = Some(absent);
     }
-    facts.charge_log = match (before, charge_log_entries(&charge_log)?) {
-        (Books::Damaged(damaged), _) | (_, Books::Damaged(damaged)) => {
-            ChargeLogFacts { damaged: Some(damaged), ..ChargeLogFacts::default() }
-        }
-        (_, Books::Absent) => {
-            let absent = format!("there is no ledger of the sandbox in {}", data_dir.display());
-            ChargeLogFacts { absent: Some(absent), ..ChargeLogFacts::default() }
-        }
-        (before, Books::Read(entries)) => ChargeLogFacts {
-            charged_before: before
-                .into_entries()
-                .filter(|entry| entry.status == "charged")
-                .map(|entry| (entry.order, entry.mint))
-                .collect(),
-            entries: entries.into_iter().map(|entry| ((entry.order, entry.mint), entry)).collect(),
-            ..ChargeLogFacts::default()
-        },
-    };
-    Ok(facts)
+    Ok(Collected { facts, entities, orders, other_jobs, books })
 }
 
 /// What a follower has made of the vendors' records that were read. It may have gone on since.
@@ -108,29 +128,41 @@ async fn history(store: &Store, heads: &[Partition], facts: &Facts) -> Result<Hi
     Ok(history)
 }
 
-async fn jobs(store: &Store) -> Result<JobFacts, StoreError> {
-    let mut all = JobFacts::new();
-    let mut after = None;
+/// Puts jobs aside, and counts those that are about no entity: what is about an account may come to it again.
+async fn jobs(store: &Store, orders: &mut Aside) -> Result<u64, AppError> {
+    let (mut after, mut others) = (None, 0);
     loop {
         let page = store.jobs.list(JobFilter::default(), after, READ_JOBS).await?;
         after = page.last().map(|job| (job.made_at, job.id));
-        let is_last = page.len() < READ_JOBS as usize;
-        all.extend(page.into_iter().map(|job| (job.id, job.kind, job.about)));
-        if is_last {
-            return Ok(all);
+        for job in &page {
+            match job.about.entity() {
+                Some(about) => orders.say(about, &Said::job(job.id, job.kind)),
+                None => others += 1,
+            }
+        }
+        orders.sound()?;
+        if page.len() < READ_JOBS as usize {
+            return Ok(others);
         }
     }
 }
 
-async fn snapshots(store: &Store) -> Result<Vec<Snapshot>, StoreError> {
-    let mut all: Vec<Snapshot> = Vec::new();
+/// Puts snapshots aside, but those of the kinds that are few.
+async fn snapshots(store: &Store, entities: &mut Aside, orders: &mut Aside) -> Result<Replays, AppError> {
+    let (mut replays, mut after) = (Replays::default(), None);
     loop {
-        let after = all.last().map(|snapshot| snapshot.entity);
-        let mut some = store.snapshots.scan(after, READ_SNAPSHOTS).await?;
-        if some.is_empty() {
-            return Ok(all);
+        let some = store.snapshots.scan(after, READ_SNAPSHOTS).await?;
+        let Some(last) = some.last() else { return Ok(replays) };
+        after = Some(last.entity);
+        for snapshot in some {
+            match snapshot.entity.kind {
+                Kind::Order => orders.snapshot(&snapshot),
+                kind if is_few(kind) => replays.snapshot(snapshot),
+                _ => entities.snapshot(&snapshot),
+            }
         }
-        all.append(&mut some);
+        entities.sound()?;
+        orders.sound()?;
     }
 }
 
@@ -145,81 +177,98 @@ async fn remaking(store: &Store) -> Result<BTreeSet<Kind>, StoreError> {
     Ok(Kind::ALL.into_iter().filter(|kind| !is_complete(kind)).collect())
 }
 
-async fn rows(store: &Store) -> Result<Rows, StoreError> {
-    let mut rows = store.queries.catalog().await?;
+/// Puts the rows of orders aside.
+async fn rows(store: &Store, orders: &mut Aside) -> Result<(), AppError> {
+    let mut after = None;
     loop {
-        let after = rows.orders.last().map(|order| (order.placed_at, order.id));
-        let mut some = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, after, READ_ORDERS).await?;
-        if some.is_empty() {
-            return Ok(rows);
+        let some = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, after, READ_ORDERS).await?;
+        let Some(last) = some.last() else { return Ok(()) };
+        after = Some((last.placed_at, last.id));
+        for row in some {
+            orders.row(&sorted(row));
         }
-        rows.orders.append(&mut some);
+        orders.sound()?;
     }
 }
 
-async fn all_details(store: &Store) -> Result<Vec<DetailPlace>, StoreError> {
-    let mut all: Vec<DetailPlace> = Vec::new();
+/// Puts aside which details are there.
+async fn details(store: &Store, orders: &mut Aside, say: impl Fn(DetailName, bool) -> Said) -> Result<(), AppError> {
+    let mut after = None;
     loop {
-        let after = all.last().map(|(order, name, _)| (*order, *name));
-        let mut some = store.details.scan_details(after, READ_DETAILS).await?;
-        if some.is_empty() {
-            return Ok(all);
+        let some = store.details.scan_details(after, READ_DETAILS).await?;
+        let Some((order, name, _)) = some.last() else { return Ok(()) };
+        after = Some((*order, *name));
+        for (order, name, erased) in some {
+            orders.say(order.entity(), &say(name, erased));
         }
-        all.append(&mut some);
+        orders.sound()?;
     }
 }
 
-/// Reads the frames of one partition up to its tail.
-async fn replay(
+/// Reads the frames of one partition up to its tail. Records are put aside, but those of the kinds that are few.
+async fn read(
     store: &Store,
     head: Partition,
     checkpoint: u64,
     replays: &mut Replays,
-) -> Result<FrameOrder, StoreError> {
+    entities: &mut Aside,
+    orders: &mut Aside,
+) -> Result<FrameOrder, AppError> {
     let mut order = FrameOrder::new(head);
-    for_each_frame(&*store.journal, head.id, 0, |frame| {
-        // A running server appends meanwhile.
-        if frame.seq > head.tail_seq {
-            return Ok(());
-        }
+    let mut frames = FrameReader::new(head.id, 0, READ_FRAMES);
+    // A running server appends meanwhile.
+    while let Some(frame) = frames.next(&*store.journal).await?.filter(|frame| frame.seq <= head.tail_seq) {
         let (mut records, mut strangers) = (0, Vec::new());
-        let read = for_each_record(frame, |record, line| {
+        let checkpointed = frame.seq <= checkpoint;
+        let read = for_each_record(&frame, |record, line| {
+            let of = record.entity;
             records += 1;
-            if record.entity.partition(limits::PARTITIONS) != head.id {
-                strangers.push(record.entity);
+            if of.partition(limits::PARTITIONS) != head.id {
+                strangers.push(of);
             }
-            replays.take(record.entity, line, frame.seq <= checkpoint);
+            match of.kind {
+                Kind::Order => orders.record(of, line, checkpointed),
+                kind if is_few(kind) => replays.record(of, line, checkpointed, |seen| {
+                    if let Seen::Vendor(vendor, event) = seen {
+                        Dealt::of(event, |order, dealt| orders.say(order.entity(), &Said::Dealt(vendor, dealt)));
+                    }
+                }),
+                _ => entities.record(of, line, checkpointed),
+            }
         });
-        order.frame(frame, read.map(|()| records).map_err(|error| error.to_string()));
+        order.frame(&frame, read.map(|()| records).map_err(|error| error.to_string()));
         strangers.into_iter().for_each(|entity| order.stranger(entity));
-        Ok(())
-    })
-    .await?;
+        entities.sound()?;
+        orders.sound()?;
+    }
     Ok(order)
 }
 
-/// What a look at the sandbox's charge log gave.
-enum Books {
-    Absent,
-    Damaged(String),
-    Read(Vec<ChargeLogEntry>),
-}
-
-impl Books {
-    fn into_entries(self) -> impl Iterator<Item = ChargeLogEntry> {
-        match self {
-            Books::Read(entries) => entries,
-            Books::Absent | Books::Damaged(_) => Vec::new(),
-        }
-        .into_iter()
+/// Up to where the charge log has come; nowhere when there is none.
+fn charge_log_until_now(path: &Path) -> Result<u64, AppError> {
+    match charge_log_length(path) {
+        Err(SandboxError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(0),
+        length => Ok(length?),
     }
 }
 
-fn charge_log_entries(path: &Path) -> Result<Books, AppError> {
-    match read_charge_log(path) {
-        Ok(entries) => Ok(Books::Read(entries)),
-        Err(SandboxError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Books::Absent),
-        Err(damaged @ SandboxError::Broken { .. }) => Ok(Books::Damaged(damaged.to_string())),
+/// Puts the lines of the charge log aside; those that end by `until` were there before the journal's tails were read. Whether there is one.
+fn charges(books: &mut Books, until: u64, orders: &mut Aside) -> Result<bool, AppError> {
+    let mut full = None;
+    let read = for_each_charge_line(&books.path, |line| {
+        if full.is_none() {
+            orders.charge(line.order.entity(), line.text, line.number, line.end <= until);
+            full = orders.sound().err();
+        }
+    });
+    full.map_or(Ok(()), Err)?;
+    match read {
+        Ok(()) => Ok(true),
+        Err(SandboxError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(SandboxError::Broken { line, reason, .. }) => {
+            books.broken(line, reason);
+            Ok(true)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::order::Phase;
 use crate::ports::DetailPlace;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was found of details.
+/// What was found of the details of the orders at hand.
 #[derive(Debug, Default)]
 pub(in super::super) struct DetailFacts {
     /// Orders whose checkout was recorded with details: by their cart, or by themselves.
@@ -36,8 +36,38 @@ pub(super) fn without_token(facts: &Facts) -> impl Iterator<Item = OrderId> {
 }
 
 /// Holds the details against the journal.
-pub(super) fn check(facts: &Facts) -> Finding {
-    let (details, mut breaches) = (&facts.details, Breaches::default());
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    there: u64,
+    recorded: u64,
+    erased: u64,
+    breaches: Breaches,
+}
+
+impl Details {
+    /// Looks at those of the orders at hand, when all carts have been made.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        let details = &facts.details;
+        self.there += details.after.len() as u64;
+        self.recorded += details.recorded.len() as u64;
+        self.erased += details.after.values().filter(|erased| **erased).count() as u64;
+        judge(facts, &mut self.breaches);
+    }
+
+    /// What was found.
+    pub(super) fn finish(self) -> Finding {
+        let looked_at = format!(
+            "{} of {}{}",
+            counted(self.there, "detail"),
+            counted(self.recorded, "checkout"),
+            if self.erased == 0 { String::new() } else { format!(", {} erased", count(self.erased)) },
+        );
+        Finding::new("details", looked_at, self.breaches)
+    }
+}
+
+fn judge(facts: &Facts, breaches: &mut Breaches) {
+    let details = &facts.details;
     for order in details.recorded.iter().filter(|order| !details.has(**order, DetailName::Contact)) {
         breaches.add(format!("{order}: its contact is lost: what is erased leaves its row"));
     }
@@ -51,14 +81,6 @@ pub(super) fn check(facts: &Facts) -> Finding {
             breaches.add(format!("{order}: its {} is there, and the journal knows of no such checkout", name.name()));
         }
     }
-    let erased = details.after.values().filter(|erased| **erased).count() as u64;
-    let looked_at = format!(
-        "{} of {}{}",
-        counted(details.after.len() as u64, "detail"),
-        counted(details.recorded.len() as u64, "checkout"),
-        if erased == 0 { String::new() } else { format!(", {} erased", count(erased)) },
-    );
-    Finding::new("details", looked_at, breaches)
 }
 
 #[cfg(test)]
@@ -77,7 +99,9 @@ mod tests {
             facts.details.after.insert((order_id(1), name), false);
         }
         change(&mut facts);
-        check(&facts).breaches.told().to_vec()
+        let mut details = Details::default();
+        details.look(&facts);
+        details.finish().breaches.told().to_vec()
     }
 
     #[test]

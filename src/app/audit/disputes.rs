@@ -245,21 +245,35 @@ impl GivenBack {
 }
 
 /// Holds what orders say of what they give back, and of disputes, against their records.
-pub(super) fn check(facts: &Facts) -> Finding {
-    let (mut breaches, mut disputes, mut refunds) = (Breaches::default(), 0, 0);
-    for (id, order) in &facts.orders {
-        let none = GivenBack::default();
-        let given_back = facts.given_back.get(id).unwrap_or(&none);
-        disputes += given_back.disputes.len() as u64;
-        refunds += given_back.refunds.len() as u64;
-        for wrong in given_back.judge(order) {
-            breaches.add(format!("{id}: {wrong}"));
+#[derive(Debug, Default)]
+pub(super) struct Disputes {
+    orders: u64,
+    refunds: u64,
+    disputes: u64,
+    breaches: Breaches,
+}
+
+impl Disputes {
+    /// Looks at the orders at hand.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        for (id, order) in &facts.orders {
+            let none = GivenBack::default();
+            let given_back = facts.given_back.get(id).unwrap_or(&none);
+            self.orders += 1;
+            self.disputes += given_back.disputes.len() as u64;
+            self.refunds += given_back.refunds.len() as u64;
+            for wrong in given_back.judge(order) {
+                self.breaches.add(format!("{id}: {wrong}"));
+            }
         }
     }
-    let (refunds, disputes) = (counted(refunds, "refund"), counted(disputes, "dispute"));
-    let looked_at =
-        format!("{refunds} and {disputes} of {}, added up again", counted(facts.orders.len() as u64, "order"));
-    Finding::new("refunds", looked_at, breaches)
+
+    /// What was found.
+    pub(super) fn finish(self) -> Finding {
+        let (refunds, disputes) = (counted(self.refunds, "refund"), counted(self.disputes, "dispute"));
+        let looked_at = format!("{refunds} and {disputes} of {}, added up again", counted(self.orders, "order"));
+        Finding::new("refunds", looked_at, self.breaches)
+    }
 }
 
 #[cfg(test)]
@@ -271,6 +285,12 @@ mod tests {
     use crate::domain::money::{Currency, Money};
     use crate::domain::order::{Amounts, Credit, CreditReason};
     use uuid::Uuid;
+
+    fn check(facts: &Facts) -> Finding {
+        let mut disputes = Disputes::default();
+        disputes.look(facts);
+        disputes.finish()
+    }
 
     fn refund(number: u128) -> RefundId {
         RefundId::from_uuid(Uuid::from_u128(number))

@@ -17,9 +17,10 @@ use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
 use crate::services::accounts::Looked;
 use crate::services::categories::Category;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything.
+/// What is known of the whole store, and of the orders, or the carts, that are at hand: of these there are too many to have them all at once.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// The frames and records as they stand in the journal.
@@ -30,14 +31,24 @@ pub(super) struct Facts {
     pub(super) broken: BTreeSet<EntityRef>,
     /// How many there are of each kind, whether they can be made or not.
     pub(super) replayed: BTreeMap<Kind, u64>,
-    /// Carts.
+    /// Carts at hand.
     pub(super) carts: BTreeMap<CartId, CartFacts>,
-    /// What orders say that they give back, one record after the other, of those that ever gave anything back.
-    pub(super) given_back: BTreeMap<OrderId, GivenBack>,
-    /// What carts gave each other.
+    /// The orders that came from them.
+    pub(super) placed: BTreeMap<OrderId, Placed>,
+    /// What they gave, and who took it.
     pub(super) merges: MergeFacts,
-    /// Orders.
+    /// Orders at hand.
     pub(super) orders: BTreeMap<OrderId, OrderFacts>,
+    /// What they say that they give back, one record after the other, of those that ever gave anything back.
+    pub(super) given_back: BTreeMap<OrderId, GivenBack>,
+    /// What vendors did for them.
+    pub(super) trades: BTreeMap<VendorId, Trades>,
+    /// Carts that are checked out with them.
+    pub(super) checked_out: Vec<(CartId, OrderId)>,
+    /// Jobs about them.
+    pub(super) jobs: JobFacts,
+    /// Their details, beside the journal.
+    pub(super) details: DetailFacts,
     /// Vendors.
     pub(super) vendors: BTreeMap<VendorId, VendorFacts>,
     /// Customers of whom anybody has ever said what they are: their rows, and whether these are of the newest version.
@@ -46,21 +57,17 @@ pub(super) struct Facts {
     pub(super) coupons: BTreeMap<CouponId, (CouponRow, bool)>,
     /// Snapshots, compared with the states that the records make.
     pub(super) snapshots: SnapshotFacts,
-    /// The read tables.
+    /// The read tables; of orders those at hand.
     pub(super) rows: Rows,
     /// Kinds of which the rows are still being remade in another shape: theirs are not compared.
     pub(super) remaking: BTreeSet<Kind>,
     /// The history of stock.
     pub(super) history: HistoryFacts,
-    /// Jobs.
-    pub(super) jobs: JobFacts,
     /// What the rows of accounts are like.
     pub(super) accounts: Looked,
     /// The categories that were read.
     pub(super) categories: Vec<Category>,
-    /// Details, beside the journal.
-    pub(super) details: DetailFacts,
-    /// The sandbox's books.
+    /// The sandbox's books; of charges those of the orders at hand.
     pub(super) charge_log: ChargeLogFacts,
 }
 
@@ -68,6 +75,27 @@ impl Facts {
     /// Whether this entity's records make no state.
     pub(super) fn is_broken(&self, entity: EntityRef) -> bool {
         self.broken.contains(&entity)
+    }
+
+    /// Whether the rows of this kind are all in the newest shape.
+    pub(super) fn are_made(&self, kind: Kind) -> bool {
+        !self.remaking.contains(&kind)
+    }
+
+    /// Lets go of the carts and the orders at hand.
+    pub(super) fn let_go(&mut self) {
+        self.carts.clear();
+        self.placed.clear();
+        self.merges = MergeFacts::default();
+        self.orders.clear();
+        self.given_back.clear();
+        self.trades.clear();
+        self.checked_out.clear();
+        self.jobs.clear();
+        self.details = DetailFacts::default();
+        self.rows.orders.clear();
+        self.charge_log.charged_before.clear();
+        self.charge_log.entries.clear();
     }
 
     /// What was found of the entities, each on its own.
@@ -184,12 +212,21 @@ impl FrameOrder {
 }
 
 /// A cart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CartFacts {
     /// Where it stands.
     pub(super) status: CartStatus,
     /// The order that is live or paid.
     pub(super) order: Option<OrderId>,
+}
+
+/// An order, as its cart has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// The cart that it came from.
+    pub(super) cart: CartId,
+    /// Where its saga stands.
+    pub(super) phase: Phase,
 }
 
 /// A vendor's share of an order.
@@ -257,6 +294,27 @@ pub(super) struct Trade {
     pub(super) credits: Vec<CreditId>,
 }
 
+impl Trade {
+    /// One thing more.
+    pub(super) fn see(&mut self, dealt: Dealt) {
+        match dealt {
+            Dealt::Held(lines) => self.holding = Some(lines),
+            Dealt::Sold => {
+                let lines = self.holding.take().unwrap_or_default();
+                self.sold.push(lines);
+            }
+            Dealt::Released => self.holding = None,
+            Dealt::Closed => self.closed = true,
+            Dealt::Restocked(credit, lines) => {
+                self.credits.push(credit);
+                for (sku, quantity) in lines {
+                    *self.returned.entry(sku).or_default() += quantity;
+                }
+            }
+        }
+    }
+}
+
 /// A vendor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VendorFacts {
@@ -268,8 +326,6 @@ pub(super) struct VendorFacts {
     pub(super) skus: Vec<SkuRow>,
     /// Its sales.
     pub(super) sales: Vec<SaleRow>,
-    /// What it did for each order.
-    pub(super) trades: Trades,
     /// Its version.
     pub(super) version: u64,
     /// Whether its snapshot and its rows are of the newest version.
@@ -282,30 +338,40 @@ pub(super) struct Trades(pub(super) BTreeMap<OrderId, Trade>);
 
 impl Trades {
     /// One event more.
+    #[cfg(test)]
     pub(super) fn see(&mut self, event: &VendorEvent) {
+        Dealt::of(event, |order, dealt| self.0.entry(order).or_default().see(dealt));
+    }
+}
+
+/// What a vendor recorded of one order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Dealt {
+    /// It holds this.
+    Held(Vec<HeldLine>),
+    /// It sold what it held.
+    Sold,
+    /// It holds nothing any more.
+    Released,
+    /// It was told that the order is settled.
+    Closed,
+    /// It took this back, for this credit.
+    Restocked(CreditId, Vec<(SkuId, i64)>),
+}
+
+impl Dealt {
+    /// Tells `each` of every order that the event is about.
+    pub(super) fn of(event: &VendorEvent, mut each: impl FnMut(OrderId, Dealt)) {
         match event {
-            VendorEvent::StockHeld { order, lines, .. } => {
-                self.0.entry(*order).or_default().holding = Some(lines.clone());
-            }
+            VendorEvent::StockHeld { order, lines, .. } => each(*order, Dealt::Held(lines.clone())),
             VendorEvent::StockCommitted { order } | VendorEvent::HoldCommitted { order, .. } => {
-                let trade = self.0.entry(*order).or_default();
-                let lines = trade.holding.take().unwrap_or_default();
-                trade.sold.push(lines);
+                each(*order, Dealt::Sold);
             }
-            VendorEvent::HoldsClosed { orders } => {
-                for order in orders {
-                    self.0.entry(*order).or_default().closed = true;
-                }
-            }
-            VendorEvent::StockReleased { order, .. } => {
-                self.0.entry(*order).or_default().holding = None;
-            }
+            VendorEvent::HoldsClosed { orders } => orders.iter().for_each(|order| each(*order, Dealt::Closed)),
+            VendorEvent::StockReleased { order, .. } => each(*order, Dealt::Released),
             VendorEvent::Restocked { order, credit, lines, .. } => {
-                let trade = self.0.entry(*order).or_default();
-                trade.credits.push(*credit);
-                for line in lines {
-                    *trade.returned.entry(line.sku).or_default() += line.quantity;
-                }
+                let lines = lines.iter().map(|line| (line.sku, line.quantity)).collect();
+                each(*order, Dealt::Restocked(*credit, lines));
             }
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
@@ -339,7 +405,7 @@ pub(super) struct ChargeLogFacts {
     /// What is wrong with the books themselves.
     pub(super) damaged: Option<String>,
     /// Keys under which something had been charged before the journal's tails were read.
-    pub(super) charged_before: HashSet<(OrderId, Option<Mint>)>,
+    pub(super) charged_before: BTreeSet<(OrderId, Option<Mint>)>,
     /// How the charge under each key stood after the journal was read.
     pub(super) entries: BTreeMap<(OrderId, Option<Mint>), ChargeLogEntry>,
 }
@@ -533,6 +599,7 @@ pub(super) mod samples {
     pub(in super::super) fn facts() -> Facts {
         let mut facts = Facts::default();
         facts.carts.insert(cart(), CartFacts { status: CartStatus::CheckedOut, order: Some(order_id(1)) });
+        facts.checked_out.push((cart(), order_id(1)));
         facts.rows.orders.push(paid(1).row);
         facts.orders.insert(order_id(1), paid(1));
         let row = VendorRow { id: vendor(), name: "Nakshi".into() };
@@ -554,15 +621,10 @@ pub(super) mod samples {
         facts.rows.skus.push(sku.clone());
         let mut trades = Trades::default();
         trades.0.insert(order_id(1), Trade { sold: vec![lines()], ..Trade::default() });
-        let vendor_facts = VendorFacts {
-            row: Some(row),
-            skus: vec![sku],
-            trades,
-            version: 3,
-            current: true,
-            ..VendorFacts::default()
-        };
+        let vendor_facts =
+            VendorFacts { row: Some(row), skus: vec![sku], version: 3, current: true, ..VendorFacts::default() };
         facts.vendors.insert(vendor(), vendor_facts);
+        facts.trades.insert(vendor(), trades);
         facts.charge_log.charged_before.insert((order_id(1), None));
         facts.charge_log.entries.insert((order_id(1), None), entry(1, "charged", 20));
         facts

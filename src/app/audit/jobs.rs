@@ -7,12 +7,36 @@ use crate::domain::ids::{EntityRef, JobId, Kind, OrderId};
 use crate::domain::job::{About, JobKind};
 use std::collections::BTreeMap;
 
-/// The jobs that were read, before the journal: what they follow from is in it. What ended long ago is forgotten.
+/// The jobs about the orders at hand. They were read before the journal: what they follow from is in it. What ended long ago is forgotten.
 pub(super) type JobFacts = Vec<(JobId, JobKind, About)>;
 
-/// Holds the jobs against the orders.
-pub(super) fn check(facts: &Facts) -> Finding {
-    let mut breaches = Breaches::default();
+/// Holds jobs against their orders.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    count: u64,
+    breaches: Breaches,
+}
+
+impl Jobs {
+    /// Counts jobs of which nothing is to be said.
+    pub(super) fn pass_over(&mut self, jobs: u64) {
+        self.count += jobs;
+    }
+
+    /// Looks at those about the orders at hand.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        self.count += facts.jobs.len() as u64;
+        judge(facts, &mut self.breaches);
+    }
+
+    /// What was found.
+    pub(super) fn finish(self) -> Finding {
+        let looked_at = format!("{} about what happened, each once", counted(self.count, "job"));
+        Finding::new("jobs", looked_at, self.breaches)
+    }
+}
+
+fn judge(facts: &Facts, breaches: &mut Breaches) {
     let mut first: BTreeMap<(JobKind, EntityRef), JobId> = BTreeMap::new();
     let mut refunds: BTreeMap<EntityRef, usize> = BTreeMap::new();
     for (id, kind, about) in &facts.jobs {
@@ -53,8 +77,6 @@ pub(super) fn check(facts: &Facts) -> Finding {
             (_, _) => breaches.add(format!("{id}: a {} is not about {about}", kind.name())),
         }
     }
-    let looked_at = format!("{} about what happened, each once", counted(facts.jobs.len() as u64, "job"));
-    Finding::new("jobs", looked_at, breaches)
 }
 
 #[cfg(test)]
@@ -64,6 +86,12 @@ mod tests {
     use crate::domain::ids::EntityId;
     use crate::domain::order::Phase;
     use uuid::Uuid;
+
+    fn check(facts: &Facts) -> Finding {
+        let mut jobs = Jobs::default();
+        jobs.look(facts);
+        jobs.finish()
+    }
 
     fn job(number: u128, about: EntityRef) -> (JobId, JobKind, About) {
         (JobId::from_uuid(Uuid::from_u128(number)), JobKind::OrderPaidMail, about.into())

@@ -18,7 +18,7 @@ struct Given {
     acknowledged: bool,
 }
 
-/// What the journal says of merges.
+/// What the journal says of what the carts at hand gave.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MergeFacts {
     given: BTreeMap<CartId, Given>,
@@ -35,6 +35,15 @@ fn add(pieces: &mut Pieces, lines: &[CartLine], left_out: &[LeftOut]) {
 }
 
 impl MergeFacts {
+    /// Under which cart an event of this one is looked at: the one that gave.
+    pub(super) fn giver(cart: CartId, event: &CartEvent) -> Option<CartId> {
+        match event {
+            CartEvent::Merged { .. } | CartEvent::MergeAcknowledged => Some(cart),
+            CartEvent::MergedIn { from, .. } => Some(*from),
+            _ => None,
+        }
+    }
+
     /// Takes an event of this cart.
     pub(super) fn see(&mut self, cart: CartId, event: &CartEvent) {
         match event {
@@ -55,43 +64,56 @@ impl MergeFacts {
 }
 
 /// Holds what was given against what was taken.
-pub(super) fn check(facts: &Facts) -> Finding {
-    let (merges, mut breaches, mut under_way) = (&facts.merges, Breaches::default(), 0);
-    for (from, given) in &merges.given {
-        let taken = merges.taken.get(from).map_or(&[][..], Vec::as_slice);
-        let is_broken = given.into.is_some_and(|into| facts.is_broken(into.entity()));
-        match (given.into, taken) {
-            (None, _) => breaches.add(format!("{from}: it heard of a merge that it did not begin")),
-            // It gives its lines until it has heard; on a store that is at rest there is none.
-            (Some(_), []) if !given.acknowledged => under_way += 1,
-            (Some(_), []) if is_broken => {}
-            (Some(into), []) => breaches.add(format!("{from}: it heard that {into} has its lines, which has none")),
-            (Some(into), [(by, pieces)]) if *by == into && *pieces == given.pieces => {}
-            (Some(into), [(by, _)]) if *by == into => {
-                breaches.add(format!("{from}: what {into} took and left out is not what it was given"));
+#[derive(Debug, Default)]
+pub(super) struct Merges {
+    given: u64,
+    under_way: u64,
+    breaches: Breaches,
+}
+
+impl Merges {
+    /// Looks at what the carts at hand gave, when all carts have been made.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        let (merges, breaches) = (&facts.merges, &mut self.breaches);
+        self.given += merges.given.len() as u64;
+        for (from, given) in &merges.given {
+            let taken = merges.taken.get(from).map_or(&[][..], Vec::as_slice);
+            let is_broken = given.into.is_some_and(|into| facts.is_broken(into.entity()));
+            match (given.into, taken) {
+                (None, _) => breaches.add(format!("{from}: it heard of a merge that it did not begin")),
+                // It gives its lines until it has heard; on a store that is at rest there is none.
+                (Some(_), []) if !given.acknowledged => self.under_way += 1,
+                (Some(_), []) if is_broken => {}
+                (Some(into), []) => breaches.add(format!("{from}: it heard that {into} has its lines, which has none")),
+                (Some(into), [(by, pieces)]) if *by == into && *pieces == given.pieces => {}
+                (Some(into), [(by, _)]) if *by == into => {
+                    breaches.add(format!("{from}: what {into} took and left out is not what it was given"));
+                }
+                (Some(into), all) => {
+                    let by: Vec<String> = all.iter().map(|(by, _)| by.to_string()).collect();
+                    breaches.add(format!("{from}: it was given to {into}, and taken by {}", by.join(", ")));
+                }
             }
-            (Some(into), all) => {
-                let by: Vec<String> = all.iter().map(|(by, _)| by.to_string()).collect();
-                breaches.add(format!("{from}: it was given to {into}, and taken by {}", by.join(", ")));
+        }
+        for (from, taken) in &merges.taken {
+            if !merges.given.contains_key(from) && !facts.is_broken(from.entity()) {
+                for (by, _) in taken {
+                    breaches.add(format!("{by}: it took {from}, which was not given"));
+                }
             }
         }
     }
-    for (from, taken) in &merges.taken {
-        if !merges.given.contains_key(from) && !facts.is_broken(from.entity()) {
-            for (by, _) in taken {
-                breaches.add(format!("{by}: it took {from}, which was not given"));
-            }
-        }
+
+    /// What was found.
+    pub(super) fn finish(self) -> Finding {
+        let under_way = match self.under_way {
+            0 => String::new(),
+            some => format!(", {} yet to be taken", count(some)),
+        };
+        let looked_at =
+            format!("{}: each piece given was taken or left out, once{under_way}", counted(self.given, "merged cart"));
+        Finding::new("merges", looked_at, self.breaches)
     }
-    let under_way = match under_way {
-        0 => String::new(),
-        some => format!(", {} yet to be taken", count(some)),
-    };
-    let looked_at = format!(
-        "{}: each piece given was taken or left out, once{under_way}",
-        counted(merges.given.len() as u64, "merged cart")
-    );
-    Finding::new("merges", looked_at, breaches)
 }
 
 #[cfg(test)]
@@ -126,7 +148,9 @@ mod tests {
     fn told(events: &[(u128, CartEvent)]) -> Vec<String> {
         let mut facts = Facts::default();
         events.iter().for_each(|(number, event)| facts.merges.see(cart(*number), event));
-        check(&facts).breaches.told().to_vec()
+        let mut merges = Merges::default();
+        merges.look(&facts);
+        merges.finish().breaches.told().to_vec()
     }
 
     #[test]

@@ -4,10 +4,21 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, merges, snapshots, tables, history, jobs, details, money, refunds, categories, accounts ─► Report
+//! store ─► collect ─► vendors, coupons, the catalogue ─► Facts
+//!          puts aside what is about carts, customers and orders, of which there are too many
+//! judging  1. makes carts and customers, and puts aside what orders and other carts have to know of them
+//!          2. makes orders ─► stock, carts, tables, jobs, details, money, refunds, and puts aside what their carts have to know
+//!          3. holds carts against their orders and each other ─► carts, merges
+//!          and at the end, of the whole ─► journal, entities, snapshots, history, categories, accounts ─► Report
 //! ```
 //!
-//! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
+//! A store may hold more orders than the memory has room for. So of what there is one of for each order or cart nothing is kept: it is put aside
+//! in files that are divided by a hash of the entity (`spill`, `entries`). Vendors and coupons are few, and are made while the journal is
+//! read; what they recorded of an order is put aside for that order. `judging` then goes through the files, each time with a few hundred
+//! entities at hand. `Facts` is what is known of the whole store and of the entities at hand; a check looks at them (`look`), adds up
+//! what concerns all, and has its say at the end (`finish`). Only of entities that cannot be made is it remembered that they cannot.
+//!
+//! `collect` reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
 //! tables, charge log, details and jobs, then the journal's tails, then the frames up to these tails, then the history of stock, and charge log and details again. A commit covers all partitions at once, so the
 //! tails are one moment; a record's causes are durable before it, so at that moment a message may be under way, but no answer can
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
@@ -19,12 +30,15 @@ mod codes;
 mod collect;
 mod details;
 mod disputes;
+mod entries;
 mod facts;
 mod history;
 mod jobs;
+mod judging;
 mod merges;
 mod money;
 mod replaying;
+mod spill;
 mod stock;
 mod tables;
 
@@ -35,6 +49,8 @@ use crate::persistence::StoreConfig;
 use crate::ports::Store;
 use std::fmt;
 use std::path::Path;
+
+pub use spill::Room;
 
 /// The exit code of an audit that found a breach.
 pub const EXIT_BREACH: u8 = 1;
@@ -145,15 +161,23 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at the store of this configuration and, when there is one, at the sandbox's charge log in `data_dir`. Takes nothing and writes
-/// nothing.
+/// Looks at the store of this configuration and, when there is one, at the sandbox's charge log in `data_dir`. Takes nothing, and writes
+/// nothing but what it puts aside for a while: see [`Room`].
 ///
 /// # Errors
 /// When it could not look: what cannot be reached or read, in words.
 pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppError> {
+    audit_in(config, data_dir, &Room::default()).await
+}
+
+/// [`audit`] that puts aside in this room what it does not keep in memory.
+///
+/// # Errors
+/// As [`audit`].
+pub async fn audit_in(config: &StoreConfig, data_dir: &Path, room: &Room) -> Result<Report, AppError> {
     let store = super::open_for_tools(config).await?;
     super::need_whole_journal(config, &store).await?;
-    let report = audit_store(&store, data_dir).await?;
+    let report = look(&store, data_dir, room).await?;
     // An archive that was made meanwhile looks like damage.
     super::need_whole_journal(config, &store).await?;
     Ok(report)
@@ -164,26 +188,12 @@ pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppE
 /// # Errors
 /// As [`audit`].
 pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppError> {
-    let facts = collect::collect(store, data_dir).await?;
-    Ok(Report {
-        findings: vec![
-            facts.journal.finding(),
-            facts.entities_finding(),
-            stock::check(&facts),
-            carts::check(&facts),
-            merges::check(&facts),
-            tables::snapshots(&facts),
-            tables::rows(&facts),
-            history::check(&facts),
-            jobs::check(&facts),
-            details::check(&facts),
-            money::check(&facts),
-            disputes::check(&facts),
-            categories::check(&facts),
-            accounts::check(&facts),
-        ],
-        notes: codes::notes(&facts),
-    })
+    look(store, data_dir, &Room::default()).await
+}
+
+async fn look(store: &Store, data_dir: &Path, room: &Room) -> Result<Report, AppError> {
+    let collected = collect::collect(store, data_dir, room).await?;
+    judging::judge(store, collected, room).await
 }
 
 #[cfg(test)]

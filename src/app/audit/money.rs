@@ -1,7 +1,7 @@
 //! Money: the payment gateway's own books say the same as the orders.
 
 use super::super::text::{count, counted};
-use super::facts::{Facts, OrderFacts};
+use super::facts::{ChargeLogFacts, Facts, OrderFacts};
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::ids::{EntityId, OrderId};
@@ -14,50 +14,70 @@ use std::collections::BTreeMap;
 const METHOD: &str = "sandbox";
 
 /// Holds the sandbox's charge log against the orders.
-pub(super) fn check(facts: &Facts) -> Finding {
-    let mut breaches = Breaches::default();
-    if let Some(absent) = &facts.charge_log.absent {
-        return Finding { check: "money", looked_at: absent.clone(), checked: false, breaches };
-    }
-    if let Some(damaged) = &facts.charge_log.damaged {
-        breaches.add(damaged.clone());
-        return Finding::new("money", "the sandbox's ledger, which cannot be read to its end".into(), breaches);
-    }
-    let (mut paid, mut unpaid, mut by_hand, mut stuck) = (0, 0, 0, 0);
-    let mut taken: BTreeMap<&str, (i64, Currency)> = BTreeMap::new();
-    for (id, order) in facts.orders.iter().filter(|(_, order)| order.row.payment_method == METHOD) {
-        if let Err(wrong) = judge(order, facts.charge_log.entries.get(&(*id, order.mint))) {
-            breaches.add(format!("{id}: {wrong}"));
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    entries: u64,
+    paid: u64,
+    unpaid: u64,
+    by_hand: u64,
+    stuck: u64,
+    taken: BTreeMap<&'static str, (i64, Currency)>,
+    breaches: Breaches,
+}
+
+impl Books {
+    /// Looks at the orders at hand and their charges.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        let charge_log = &facts.charge_log;
+        self.entries += charge_log.entries.len() as u64;
+        for (id, order) in facts.orders.iter().filter(|(_, order)| order.row.payment_method == METHOD) {
+            if let Err(wrong) = judge(order, charge_log.entries.get(&(*id, order.mint))) {
+                self.breaches.add(format!("{id}: {wrong}"));
+            }
+            if order.phase == Phase::Gathering && charge_log.charged_before.contains(&(*id, order.mint)) {
+                self.breaches.add(format!("{id}: charged before its stock was held"));
+            }
+            self.by_hand += u64::from(order.by_hand);
+            self.stuck += u64::from(order.told.is_some());
+            if order.is_sold() {
+                self.paid += 1;
+                let currency = order.row.currency;
+                let sum = self.taken.entry(currency.code()).or_insert((0, currency));
+                sum.0 = sum.0.saturating_add(order.net());
+            } else {
+                self.unpaid += 1;
+            }
         }
-        if order.phase == Phase::Gathering && facts.charge_log.charged_before.contains(&(*id, order.mint)) {
-            breaches.add(format!("{id}: charged before its stock was held"));
-        }
-        by_hand += u64::from(order.by_hand);
-        stuck += u64::from(order.told.is_some());
-        if order.is_sold() {
-            paid += 1;
-            let currency = order.row.currency;
-            let sum = taken.entry(currency.code()).or_insert((0, currency));
-            sum.0 = sum.0.saturating_add(order.net());
-        } else {
-            unpaid += 1;
+        for id in strangers(facts) {
+            self.breaches.add(format!("{id}: charged, and the journal knows no such order"));
         }
     }
-    for id in strangers(facts) {
-        breaches.add(format!("{id}: charged, and the journal knows no such order"));
+
+    /// What was found, where there are books that can be read.
+    pub(super) fn finish(self, charge_log: &ChargeLogFacts) -> Finding {
+        if let Some(absent) = &charge_log.absent {
+            let (looked_at, breaches) = (absent.clone(), Breaches::default());
+            return Finding { check: "money", looked_at, checked: false, breaches };
+        }
+        if let Some(damaged) = &charge_log.damaged {
+            let mut breaches = Breaches::default();
+            breaches.add(damaged.clone());
+            return Finding::new("money", "the sandbox's ledger, which cannot be read to its end".into(), breaches);
+        }
+        let sums: Vec<String> =
+            self.taken.values().map(|(minor, currency)| Money::new(*minor, *currency).to_string()).collect();
+        let looked_at = format!(
+            "{} in the sandbox's ledger; {} charged once each{}{}, {} not charged{}{}",
+            counted(self.entries, "entry").replace("entrys", "entries"),
+            counted(self.paid, "paid order"),
+            if sums.is_empty() { "" } else { ", together " },
+            sums.join(" and "),
+            count(self.unpaid),
+            some(self.by_hand, "settled by hand, whatever the ledger says"),
+            some(self.stuck, "quarantined with what the ledger says"),
+        );
+        Finding::new("money", looked_at, self.breaches)
     }
-    let sums: Vec<String> = taken.values().map(|(minor, currency)| Money::new(*minor, *currency).to_string()).collect();
-    let looked_at = format!(
-        "{} in the sandbox's ledger; {} charged once each{}{}, {} not charged{}{}",
-        counted(facts.charge_log.entries.len() as u64, "entry").replace("entrys", "entries"),
-        counted(paid, "paid order"),
-        if sums.is_empty() { "" } else { ", together " },
-        sums.join(" and "),
-        count(unpaid),
-        some(by_hand, "settled by hand, whatever the ledger says"),
-        some(stuck, "quarantined with what the ledger says"),
-    );
-    Finding::new("money", looked_at, breaches)
 }
 
 /// Tells of orders, if there are any.
@@ -71,9 +91,7 @@ fn strangers(facts: &Facts) -> Vec<OrderId> {
         facts.orders.get(id).is_some_and(|order| order.mint == *mint) || facts.is_broken(id.entity())
     };
     let unknown = facts.charge_log.charged_before.iter().filter(|key| !known(key));
-    let mut strangers: Vec<OrderId> = unknown.map(|(id, _)| *id).collect();
-    strangers.sort_unstable();
-    strangers
+    unknown.map(|(id, _)| *id).collect()
 }
 
 /// Whether the charge log's entry is what the order says; the error says what is not.
@@ -133,6 +151,12 @@ mod tests {
     use super::super::facts::samples::{entry, facts, order, order_id, paid};
     use super::*;
     use crate::domain::order::{Amounts, OrderStatus};
+
+    fn check(facts: &Facts) -> Finding {
+        let mut books = Books::default();
+        books.look(facts);
+        books.finish(&facts.charge_log)
+    }
 
     #[test]
     fn a_paid_order_is_charged_once_with_its_amount() {

@@ -1,19 +1,18 @@
 //! Making entities from their records, one record after the other, and beside them the states that their snapshots lead to.
 
-use super::disputes::GivenBack;
-use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
-use super::merges::MergeFacts;
+use super::facts::{CartFacts, Facts, OrderFacts, Share, VendorFacts};
 use crate::actors::{Built, build};
 use crate::domain::cart::{CartEvent, CartStatus};
 use crate::domain::entity::{Decides, Entity};
-use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::kinds::kinds;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, OrderEvent};
 use crate::domain::record::Record;
+use crate::domain::vendor::VendorEvent;
 use crate::limits;
 use crate::ports::{History, Snapshot};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What a record holds, typed.
@@ -238,14 +237,14 @@ macro_rules! any_replay {
             }
 
             /// Takes one record of which nobody else has to know.
-            fn take(&mut self, line: &[u8], checkpointed: bool) {
+            fn take_alone(&mut self, line: &[u8], checkpointed: bool) {
                 match self {
                     $(Self::$kind(replay) => drop(replay.take(line, checkpointed)),)*
                 }
             }
 
             /// Judges an entity of which nothing else is to be known.
-            fn finish(self, facts: &mut Facts) {
+            fn finish_alone(self, facts: &mut Facts) {
                 match self {
                     $(Self::$kind(replay) => drop(replay.finish(facts)),)*
                 }
@@ -255,125 +254,160 @@ macro_rules! any_replay {
 }
 kinds!(any_replay);
 
-/// All entities on their way through the journal.
-#[derive(Default)]
-pub(super) struct Replays {
-    snapshots: BTreeMap<EntityRef, Snapshot>,
-    replays: BTreeMap<EntityRef, AnyReplay>,
-    /// What vendors recorded of each order.
-    trades: BTreeMap<VendorId, Trades>,
-    /// What carts recorded of merges.
-    merges: MergeFacts,
-    /// What orders recorded of what they give back.
-    given_back: BTreeMap<OrderId, GivenBack>,
-    /// Orders whose carts recorded their checkouts with details.
-    detailed: BTreeSet<OrderId>,
+/// Whether entities of this kind are few, and large: these are made while the journal is read. Of the others there are as many as orders.
+pub(super) fn is_few(kind: Kind) -> bool {
+    match kind {
+        Kind::Vendor | Kind::Coupon => true,
+        Kind::Cart | Kind::Order | Kind::Customer => false,
+    }
 }
 
-impl Replays {
-    /// Before the first record, with what was cached.
-    pub(super) fn new(snapshots: Vec<Snapshot>) -> Self {
-        let snapshots = snapshots.into_iter().map(|snapshot| (snapshot.entity, snapshot)).collect();
-        Self { snapshots, ..Self::default() }
-    }
+/// An event of which others than its entity have to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seen<'a> {
+    /// Of a cart.
+    Cart(CartId, &'a CartEvent),
+    /// Of an order.
+    Order(OrderId, &'a OrderEvent),
+    /// Of a vendor.
+    Vendor(VendorId, &'a VendorEvent),
+}
 
-    /// Takes one record, given as its line; `checkpointed` when the checkpoint is at or after its frame.
-    pub(super) fn take(&mut self, entity: EntityRef, line: &[u8], checkpointed: bool) {
-        let snapshots = &mut self.snapshots;
-        let replay = self.replays.entry(entity).or_insert_with(|| AnyReplay::new(entity, snapshots.remove(&entity)));
-        match replay {
+impl AnyReplay {
+    /// Takes one record, given as its line; `checkpointed` when the checkpoint is at or after its frame. Tells `see` what others have to know.
+    fn take(&mut self, line: &[u8], checkpointed: bool, mut see: impl FnMut(Seen<'_>)) {
+        match self {
             AnyReplay::Cart(replay) => {
-                let id = replay.id;
-                for event in replay.take(line, checkpointed).iter().flat_map(|record| &record.events) {
-                    if let CartEvent::CheckoutStarted { order, terms, .. } = event
-                        && terms.buyer.is_some()
-                    {
-                        self.detailed.insert(*order);
-                    }
-                    self.merges.see(id, event);
-                }
-            }
-            AnyReplay::Vendor(replay) => {
-                let trades = self.trades.entry(replay.id).or_default();
-                let record = replay.take(line, checkpointed);
-                record.iter().flat_map(|record| &record.events).for_each(|event| trades.see(event));
+                let (id, record) = (replay.id, replay.take(line, checkpointed));
+                record.iter().flat_map(|record| &record.events).for_each(|event| see(Seen::Cart(id, event)));
             }
             AnyReplay::Order(replay) => {
                 let (id, record) = (replay.id, replay.take(line, checkpointed));
-                let events = record.iter().flat_map(|record| &record.events);
-                for event in events.filter(|event| GivenBack::concerns(event)) {
-                    self.given_back.entry(id).or_default().see(event);
-                }
+                record.iter().flat_map(|record| &record.events).for_each(|event| see(Seen::Order(id, event)));
             }
-            other => other.take(line, checkpointed),
+            AnyReplay::Vendor(replay) => {
+                let (id, record) = (replay.id, replay.take(line, checkpointed));
+                record.iter().flat_map(|record| &record.events).for_each(|event| see(Seen::Vendor(id, event)));
+            }
+            other => other.take_alone(line, checkpointed),
         }
     }
 
-    /// After the last record of a partition: what there is to know of each entity that lives there. Its state, and its snapshot, are let go.
+    /// Judges the entity and tells the facts what there is to know of it. Its state and its snapshot are let go.
+    fn know(self, facts: &mut Facts) {
+        match self {
+            AnyReplay::Cart(replay) => {
+                let id = replay.id;
+                if let Some((cart, _)) = replay.finish(facts) {
+                    let status = cart.view().map_or(CartStatus::Open, |view| view.status);
+                    facts.carts.insert(id, CartFacts { status, order: cart.order() });
+                }
+            }
+            AnyReplay::Order(replay) => {
+                let (id, version) = (replay.id, replay.built.version);
+                if let Some((order, current)) = replay.finish(facts) {
+                    facts.details.recorded.extend(order.is_detailed().then_some(id));
+                    facts.orders.extend(order_facts(&order, version, current).map(|order| (id, order)));
+                }
+            }
+            AnyReplay::Vendor(replay) => {
+                let (id, version) = (replay.id, replay.built.version);
+                if let Some((vendor, current)) = replay.finish(facts) {
+                    let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
+                    let sales = vendor.sale_rows();
+                    facts.vendors.insert(id, VendorFacts { row, products, skus, sales, version, current });
+                }
+            }
+            AnyReplay::Customer(replay) => {
+                let id = replay.id;
+                if let Some((customer, current)) = replay.finish(facts) {
+                    facts.customers.extend(customer.row().map(|row| (id, (row, current))));
+                }
+            }
+            AnyReplay::Coupon(replay) => {
+                let id = replay.id;
+                if let Some((coupon, current)) = replay.finish(facts) {
+                    facts.coupons.extend(coupon.row().map(|row| (id, (row, current))));
+                }
+            }
+            #[allow(unreachable_patterns, reason = "while more is to be known of each kind")]
+            other => other.finish_alone(facts),
+        }
+    }
+}
+
+/// An entity on its way, first with its snapshot and then through its records.
+pub(super) struct Replaying {
+    entity: EntityRef,
+    /// Until the first record.
+    snapshot: Option<Snapshot>,
+    replay: Option<AnyReplay>,
+}
+
+impl Replaying {
+    /// Before everything.
+    pub(super) fn new(entity: EntityRef) -> Self {
+        Self { entity, snapshot: None, replay: None }
+    }
+
+    /// Its snapshot.
+    pub(super) fn snapshot(&mut self, snapshot: Snapshot) {
+        self.snapshot = Some(snapshot);
+    }
+
+    /// Its next record: see [`AnyReplay::take`].
+    pub(super) fn record(&mut self, line: &[u8], checkpointed: bool, see: impl FnMut(Seen<'_>)) {
+        let (entity, snapshot) = (self.entity, &mut self.snapshot);
+        let replay = self.replay.get_or_insert_with(|| AnyReplay::new(entity, snapshot.take()));
+        replay.take(line, checkpointed, see);
+    }
+
+    /// After its last record.
+    pub(super) fn finish(self, facts: &mut Facts) {
+        if let Some(snapshot) = self.snapshot {
+            let (entity, version) = (self.entity, snapshot.version);
+            facts.snapshots.count += 1;
+            facts.snapshots.breaches.add(format!("{entity}: it has a snapshot of version {version} and no record"));
+        }
+        if let Some(replay) = self.replay {
+            *facts.replayed.entry(self.entity.kind).or_default() += 1;
+            replay.know(facts);
+        }
+    }
+}
+
+/// Entities of the kinds that are few, on their way through the journal.
+#[derive(Default)]
+pub(super) struct Replays(BTreeMap<EntityRef, Replaying>);
+
+impl Replays {
+    /// Its snapshot, before the first record of all.
+    pub(super) fn snapshot(&mut self, snapshot: Snapshot) {
+        self.of(snapshot.entity).snapshot(snapshot);
+    }
+
+    /// The next record of one of them: see [`AnyReplay::take`].
+    pub(super) fn record(&mut self, of: EntityRef, line: &[u8], checkpointed: bool, see: impl FnMut(Seen<'_>)) {
+        self.of(of).record(line, checkpointed, see);
+    }
+
+    fn of(&mut self, entity: EntityRef) -> &mut Replaying {
+        self.0.entry(entity).or_insert_with(|| Replaying::new(entity))
+    }
+
+    /// After the last record of a partition: what there is to know of each that lives there.
     pub(super) fn finish_partition(&mut self, partition: u16, facts: &mut Facts) {
-        let lives_there = |(entity, _): &(EntityRef, AnyReplay)| entity.partition(limits::PARTITIONS) == partition;
-        let (ended, strangers) = std::mem::take(&mut self.replays).into_iter().partition(lives_there);
-        self.replays = strangers;
-        self.know(ended, facts);
+        let ends = |(entity, replaying): &(EntityRef, Replaying)| {
+            replaying.replay.is_some() && entity.partition(limits::PARTITIONS) == partition
+        };
+        let (ended, others) = std::mem::take(&mut self.0).into_iter().partition::<Vec<_>, _>(ends);
+        self.0 = others.into_iter().collect();
+        ended.into_iter().for_each(|(_, replaying)| replaying.finish(facts));
     }
 
     /// After the last record of all.
-    pub(super) fn finish(mut self, facts: &mut Facts) {
-        let strangers = std::mem::take(&mut self.replays);
-        self.know(strangers, facts);
-        facts.details.recorded.extend(self.detailed);
-        facts.merges = self.merges;
-        facts.given_back = self.given_back;
-        for (entity, snapshot) in self.snapshots {
-            facts.snapshots.count += 1;
-            let version = snapshot.version;
-            facts.snapshots.breaches.add(format!("{entity}: it has a snapshot of version {version} and no record"));
-        }
-    }
-
-    fn know(&mut self, replays: BTreeMap<EntityRef, AnyReplay>, facts: &mut Facts) {
-        for (entity, replay) in replays {
-            *facts.replayed.entry(entity.kind).or_default() += 1;
-            match replay {
-                AnyReplay::Cart(replay) => {
-                    let id = replay.id;
-                    if let Some((cart, _)) = replay.finish(facts) {
-                        let status = cart.view().map_or(CartStatus::Open, |view| view.status);
-                        facts.carts.insert(id, CartFacts { status, order: cart.order() });
-                    }
-                }
-                AnyReplay::Order(replay) => {
-                    let (id, version) = (replay.id, replay.built.version);
-                    if let Some((order, current)) = replay.finish(facts) {
-                        facts.details.recorded.extend(order.is_detailed().then_some(id));
-                        facts.orders.extend(order_facts(&order, version, current).map(|order| (id, order)));
-                    }
-                }
-                AnyReplay::Vendor(replay) => {
-                    let (id, version) = (replay.id, replay.built.version);
-                    let trades = self.trades.remove(&id).unwrap_or_default();
-                    if let Some((vendor, current)) = replay.finish(facts) {
-                        let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
-                        let sales = vendor.sale_rows();
-                        facts.vendors.insert(id, VendorFacts { row, products, skus, sales, trades, version, current });
-                    }
-                }
-                AnyReplay::Customer(replay) => {
-                    let id = replay.id;
-                    if let Some((customer, current)) = replay.finish(facts) {
-                        facts.customers.extend(customer.row().map(|row| (id, (row, current))));
-                    }
-                }
-                AnyReplay::Coupon(replay) => {
-                    let id = replay.id;
-                    if let Some((coupon, current)) = replay.finish(facts) {
-                        facts.coupons.extend(coupon.row().map(|row| (id, (row, current))));
-                    }
-                }
-                #[allow(unreachable_patterns, reason = "while more is to be known of each kind")]
-                other => other.finish(facts),
-            }
-        }
+    pub(super) fn finish(self, facts: &mut Facts) {
+        self.0.into_values().for_each(|replaying| replaying.finish(facts));
     }
 }
 

@@ -9,64 +9,82 @@ use crate::domain::vendor::HeldLine;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Holds each order's shares against what their vendors did, and each SKU's figures against the orders.
-pub(super) fn check(facts: &Facts) -> Finding {
-    let mut breaches = Breaches::default();
-    let mut sold: BTreeMap<SkuId, i64> = BTreeMap::new();
-    let mut under_way = 0;
-    for (id, order) in &facts.orders {
-        for share in &order.shares {
-            if facts.is_broken(share.vendor.entity()) {
-                continue;
+#[derive(Debug, Default)]
+pub(super) struct Stock {
+    /// What orders bought of each SKU.
+    sold: BTreeMap<SkuId, i64>,
+    /// SKUs that were sold to orders of which nothing is known.
+    unclear: BTreeSet<(VendorId, SkuId)>,
+    under_way: u64,
+    holds: u64,
+    breaches: Breaches,
+}
+
+impl Stock {
+    /// Looks at the orders at hand, when all vendors have been made.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        for (id, order) in &facts.orders {
+            for share in &order.shares {
+                if facts.is_broken(share.vendor.entity()) {
+                    continue;
+                }
+                let trades = facts.trades.get(&share.vendor);
+                let trade = trades.and_then(|trades| trades.0.get(id)).cloned().unwrap_or_default();
+                match judge(order, share, &trade) {
+                    Ok(Standing::AsTold) => {}
+                    Ok(Standing::UnderWay) => self.under_way += 1,
+                    Err(wrong) => {
+                        self.breaches.add(format!("{id}, {} of {}: {wrong}", phase(order.phase), share.vendor));
+                    }
+                }
+                if has_bought(order, share, &trade) {
+                    for line in order.row.lines.iter().filter(|line| line.vendor_id == share.vendor) {
+                        let sold = self.sold.entry(line.sku_id).or_default();
+                        let back = trade.returned.get(&line.sku_id).copied().unwrap_or(0);
+                        *sold = sold.saturating_add(line.quantity).saturating_sub(back);
+                    }
+                }
             }
-            let vendor = facts.vendors.get(&share.vendor);
-            let trade = vendor.and_then(|vendor| vendor.trades.0.get(id)).cloned().unwrap_or_default();
-            match judge(order, share, &trade) {
-                Ok(Standing::AsTold) => {}
-                Ok(Standing::UnderWay) => under_way += 1,
-                Err(wrong) => breaches.add(format!("{id}, {} of {}: {wrong}", phase(order.phase), share.vendor)),
-            }
-            if has_bought(order, share, &trade) {
-                for line in order.row.lines.iter().filter(|line| line.vendor_id == share.vendor) {
-                    let sold = sold.entry(line.sku_id).or_default();
-                    let back = trade.returned.get(&line.sku_id).copied().unwrap_or(0);
-                    *sold = sold.saturating_add(line.quantity).saturating_sub(back);
+        }
+        for (id, trades) in facts.trades.iter().filter(|(id, _)| !facts.is_broken(id.entity())) {
+            for (order, trade) in &trades.0 {
+                self.holds += u64::from(trade.holding.is_some());
+                if facts.is_broken(order.entity()) {
+                    self.unclear.extend(trade.sold.iter().flatten().map(|line| (*id, line.sku)));
+                } else {
+                    strangers(facts, *id, *order, trade, &mut self.breaches);
                 }
             }
         }
     }
-    let (mut skus, mut received, mut pieces_sold, mut holds) = (0, 0, 0, 0);
-    for (id, vendor) in &facts.vendors {
-        let mut unclear = BTreeSet::new();
-        for (order, trade) in &vendor.trades.0 {
-            holds += u64::from(trade.holding.is_some());
-            if facts.is_broken(order.entity()) {
-                unclear.extend(trade.sold.iter().flatten().map(|line| line.sku));
-            } else {
-                strangers(facts, *id, *order, trade, &mut breaches);
+
+    /// What was found, with the SKUs of all vendors.
+    pub(super) fn finish(mut self, facts: &Facts) -> Finding {
+        let (mut skus, mut received, mut pieces_sold) = (0, 0, 0);
+        for (id, vendor) in &facts.vendors {
+            for sku in vendor.skus.iter().filter(|sku| !self.unclear.contains(&(*id, sku.id))) {
+                let bought = self.sold.get(&sku.id).copied().unwrap_or(0);
+                if sku.received != sku.on_hand + bought {
+                    self.breaches.add(format!(
+                        "{} of {id}: received {}, on hand {}, sold to orders {bought}: they do not add up",
+                        sku.id, sku.received, sku.on_hand
+                    ));
+                }
+                skus += 1;
+                received += sku.received.unsigned_abs();
+                pieces_sold += sku.sold().unsigned_abs();
             }
         }
-        for sku in vendor.skus.iter().filter(|sku| !unclear.contains(&sku.id)) {
-            let bought = sold.get(&sku.id).copied().unwrap_or(0);
-            if sku.received != sku.on_hand + bought {
-                breaches.add(format!(
-                    "{} of {id}: received {}, on hand {}, sold to orders {bought}: they do not add up",
-                    sku.id, sku.received, sku.on_hand
-                ));
-            }
-            skus += 1;
-            received += sku.received.unsigned_abs();
-            pieces_sold += sku.sold().unsigned_abs();
-        }
+        let looked_at = format!(
+            "{}: {} received, {} sold to orders, the rest on hand; {} for orders that wait, {} under way",
+            counted(skus, "SKU"),
+            count(received),
+            count(pieces_sold),
+            counted(self.holds, "hold"),
+            counted(self.under_way, "answer"),
+        );
+        Finding::new("stock", looked_at, self.breaches)
     }
-    let looked_at = format!(
-        "{}: {} received, {} sold to orders, the rest on hand; {} for orders that wait, {} under way",
-        counted(skus, "SKU"),
-        count(received),
-        count(pieces_sold),
-        counted(holds, "hold"),
-        counted(under_way, "answer"),
-    );
-    Finding::new("stock", looked_at, breaches)
 }
 
 /// A vendor's dealings with an order that is none of its.
@@ -209,6 +227,12 @@ mod tests {
     use super::*;
     use crate::domain::order::OrderStatus;
 
+    fn check(facts: &Facts) -> Finding {
+        let mut stock = Stock::default();
+        stock.look(facts);
+        stock.finish(facts)
+    }
+
     fn trade(holds: bool, times_sold: usize) -> Trade {
         Trade { holding: holds.then(lines), sold: vec![lines(); times_sold], ..Trade::default() }
     }
@@ -274,7 +298,7 @@ mod tests {
         let vendor = facts.vendors.values_mut().next().expect("a vendor");
         vendor.skus[0].on_hand -= 1;
         let nobody = OrderId::from_uuid(uuid::Uuid::from_u128(99));
-        vendor.trades.0.insert(nobody, trade(true, 0));
+        facts.trades.values_mut().next().expect("its trades").0.insert(nobody, trade(true, 0));
         let told = check(&facts).breaches.told().to_vec();
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("which did not ask for it"), "{told:?}");

@@ -20,14 +20,35 @@ pub(super) fn snapshots(facts: &Facts) -> Finding {
 
 /// Compares the read tables with the states. Rows of entities that changed since their checkpoint are older, and are not compared; nor are those
 /// of a kind of which the rows are being remade.
-pub(super) fn rows(facts: &Facts) -> Finding {
-    let mut compared = Compared::default();
-    let remade = |kind: Kind| !facts.remaking.contains(&kind);
-    let (orders_are, vendors_are) = (remade(Kind::Order), remade(Kind::Vendor));
-    let orders = facts.orders.iter();
-    let orders = orders.map(|(id, order)| (*id, (order.current && orders_are).then(|| sorted(order.row.clone()))));
-    let known = |id: OrderId| facts.is_broken(id.entity()) || !orders_are;
-    compared.table("order", &|id| known(id), by_id(&facts.rows.orders, |row| row.id, sorted), orders);
+#[derive(Debug, Default)]
+pub(super) struct Tables(Compared);
+
+impl Tables {
+    /// Looks at the rows of the orders at hand.
+    pub(super) fn look(&mut self, facts: &Facts) {
+        let are = facts.are_made(Kind::Order);
+        let orders = facts.orders.iter();
+        let orders = orders.map(|(id, order)| (*id, (order.current && are).then(|| sorted(order.row.clone()))));
+        let known = |id: OrderId| facts.is_broken(id.entity()) || !are;
+        self.0.table("order", &known, by_id(&facts.rows.orders, |row| row.id, sorted), orders);
+    }
+
+    /// What was found, with the rows of all others.
+    pub(super) fn finish(self, facts: &Facts) -> Finding {
+        let Self(mut compared) = self;
+        catalog(facts, &mut compared);
+        let looked_at = format!(
+            "{} of orders, vendors, products, SKUs, sales, coupons and customers as their entities say; {} wait for the next checkpoint{}",
+            counted(compared.same, "row"),
+            count(compared.behind),
+            if facts.remaking.is_empty() { "" } else { ", or for the remake of their kind's rows" },
+        );
+        Finding::new("tables", looked_at, compared.breaches)
+    }
+}
+
+fn catalog(facts: &Facts, compared: &mut Compared) {
+    let vendors_are = facts.are_made(Kind::Vendor);
     // A vendor that cannot be made has rows that nothing can be said of.
     let lost = |vendor: VendorId| facts.is_broken(vendor.entity()) || !vendors_are;
     let vendors = facts.vendors.iter().filter_map(|(id, vendor)| {
@@ -66,26 +87,19 @@ pub(super) fn rows(facts: &Facts) -> Finding {
         by_id(&facts.rows.sales, |row| row.id, |row| row),
         sales,
     );
-    let coupons_are = remade(Kind::Coupon);
+    let coupons_are = facts.are_made(Kind::Coupon);
     let coupons = facts.coupons.iter();
     let coupons = coupons.map(|(id, (row, current))| (*id, (*current && coupons_are).then(|| row.clone())));
     let lost = |coupon: CouponId| facts.is_broken(coupon.entity()) || !coupons_are;
     compared.table("coupon", &|id| lost(id), by_id(&facts.rows.coupons, |row| row.id, |row| row), coupons);
-    let customers_are = remade(Kind::Customer);
+    let customers_are = facts.are_made(Kind::Customer);
     let customers = facts.customers.iter();
     let customers = customers.map(|(id, (row, current))| (*id, (*current && customers_are).then_some(*row)));
     let lost = |customer: CustomerId| facts.is_broken(customer.entity()) || !customers_are;
     compared.table("customer", &|id| lost(id), by_id(&facts.rows.customers, |row| row.id, |row| row), customers);
-    let looked_at = format!(
-        "{} of orders, vendors, products, SKUs, sales, coupons and customers as their entities say; {} wait for the next checkpoint{}",
-        counted(compared.same, "row"),
-        count(compared.behind),
-        if facts.remaking.is_empty() { "" } else { ", or for the remake of their kind's rows" },
-    );
-    Finding::new("tables", looked_at, compared.breaches)
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Compared {
     same: u64,
     behind: u64,
@@ -135,7 +149,7 @@ fn by_id<K: Ord, R: Clone>(rows: &[R], id: impl Fn(&R) -> K, form: impl Fn(R) ->
 }
 
 /// A row with what belongs to it in the order of ids: the tables keep no other.
-fn sorted(mut row: OrderRow) -> OrderRow {
+pub(super) fn sorted(mut row: OrderRow) -> OrderRow {
     row.lines.sort_unstable_by_key(|line| line.sku_id);
     row.sub_orders.sort_unstable_by_key(|share| share.id);
     row
@@ -150,6 +164,12 @@ fn sorted_skus(mut row: ProductRow) -> ProductRow {
 mod tests {
     use super::super::facts::samples::{facts, order_id};
     use super::*;
+
+    fn rows(facts: &Facts) -> Finding {
+        let mut tables = Tables::default();
+        tables.look(facts);
+        tables.finish(facts)
+    }
 
     #[test]
     fn rows_as_their_entities_say_are_counted() {

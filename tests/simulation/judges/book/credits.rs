@@ -81,7 +81,8 @@ impl Bill {
     }
 
     /// Pieces that are to be in a vendor's stock again, without anything being credited for them.
-    pub fn comes_back(&mut self, id: String, vendor: &str, units: Vec<(String, i64)>, event: &Value) -> Posted {
+    pub fn comes_back(&mut self, id: String, vendor: &str, mut units: Vec<(String, i64)>, event: &Value) -> Posted {
+        units.sort_unstable();
         let back = Credited { vendor: vendor.to_owned(), amount: 0, units };
         note(self.credits.insert(id, back), event)
     }
