@@ -1,16 +1,19 @@
 //! The checkout: the one use case that asks several entities in turn. And the orders that it leaves to people.
 
 mod attach;
+mod bookings;
 pub mod buyers;
 mod carts;
 mod courier_events;
 mod merge;
+mod parcels;
 pub mod quotes;
 mod refunds;
 mod stuck;
 mod tracking;
 
 pub use attach::AttachWorker;
+pub use bookings::BookingWorker;
 pub use carts::OpenedCart;
 pub use courier_events::CourierEventWorker;
 pub use merge::MergedCart;

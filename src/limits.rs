@@ -368,6 +368,8 @@ pub const JOBS_UNDER_WAY: usize = 32;
 pub const ORDERS_ATTACHED: u32 = 100;
 /// Jobs in a second that ask this server's own orders.
 pub const ORDER_JOBS_PER_SECOND: u32 = 20;
+/// Jobs in a second that ask a courier.
+pub const COURIER_CALLS_PER_SECOND: u32 = 20;
 /// How long a job may take before nobody knows what has come of it, in milliseconds.
 pub const JOB_MS: u64 = 120_000;
 /// The first wait before a job that failed is tried again, in milliseconds. It doubles up to [`JOB_BACKOFF_MS`].

@@ -103,6 +103,10 @@ impl Default for Edge {
                     public_url: String::new(),
                     per_second: 1,
                 },
+                couriers: haat::app::core::CourierParts {
+                    couriers: Vec::new(),
+                    told: Arc::new(haat::ports::couriers::NoCouriers),
+                },
                 customers: Arc::new(NoAccounts),
                 new_jobs: Arc::default(),
                 tracer: None,

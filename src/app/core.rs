@@ -5,7 +5,7 @@ use super::remake::{Remaker, RunningRemaker, knows_rows};
 use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
 use crate::adapters::quotas::MemoryQuotas;
-use crate::checkout::{AttachWorker, RefundWorker};
+use crate::checkout::{AttachWorker, BookingWorker, CourierEventWorker, RefundWorker};
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{Rows, Shapes};
@@ -18,6 +18,7 @@ use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
+use crate::ports::couriers::{Courier, Told};
 use crate::ports::jobs::{Customers, JobWorker, Jobs, Letters, Mailer};
 use crate::ports::quotas::BuyerQuotas;
 use crate::ports::standing::{FollowerStanding, Pools};
@@ -51,6 +52,14 @@ pub struct MailParts {
     pub per_second: u32,
 }
 
+/// What parcels are fetched with.
+pub struct CourierParts {
+    /// Who fetches them.
+    pub couriers: Vec<Arc<dyn Courier>>,
+    /// What couriers told.
+    pub told: Arc<dyn Told>,
+}
+
 /// What a core is made of.
 pub struct CoreParts {
     /// The store.
@@ -63,6 +72,8 @@ pub struct CoreParts {
     pub charge_log: Option<Arc<dyn ChargeLog>>,
     /// What mails are sent with.
     pub mails: MailParts,
+    /// What parcels are fetched with.
+    pub couriers: CourierParts,
     /// Whose a guest's orders may become.
     pub customers: Arc<dyn Customers>,
     /// Told when there are new jobs.
@@ -119,6 +130,7 @@ impl Core {
             gateways,
             charge_log,
             mails: MailParts { mailer, letters, public_url, per_second },
+            couriers: CourierParts { couriers, told },
             customers,
             new_jobs,
             tracer,
@@ -154,10 +166,15 @@ impl Core {
         let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone()), letters, public_url));
         let attach: Arc<dyn JobWorker> = Arc::new(AttachWorker::new(shop.clone(), customers));
         let refunds: Arc<dyn JobWorker> = Arc::new(RefundWorker::new(shop.clone()));
+        let of_parcels = Arc::new(shop.clone());
+        let events: Arc<dyn JobWorker> = Arc::new(CourierEventWorker::new(told.clone(), of_parcels.clone()));
+        let bookings: Arc<dyn JobWorker> = Arc::new(BookingWorker::new(couriers, of_parcels.clone(), of_parcels, told));
         let workers = vec![
             (mails, pace(per_second)),
             (attach, pace(limits::ORDER_JOBS_PER_SECOND)),
             (refunds, pace(limits::ORDER_JOBS_PER_SECOND)),
+            (events, pace(limits::ORDER_JOBS_PER_SECOND)),
+            (bookings, pace(limits::COURIER_CALLS_PER_SECOND)),
         ];
         let feed = Feed::new(followers::interests());
         let fed = feed.clone();

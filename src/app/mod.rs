@@ -21,7 +21,7 @@ pub mod text;
 pub mod token;
 mod traces;
 
-use self::core::{Core, CoreParts, RunningCore};
+use self::core::{Core, CoreParts, CourierParts, RunningCore};
 use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::erased::ErasedFile;
@@ -171,12 +171,13 @@ impl App {
         payments::tell_of_orphans(&*store.queries, &gateways).await?;
         let (mailer, mails) = mailer(&config, &clock)?;
         let new_jobs = Arc::new(Notify::new());
+        let couriers = couriers::couriers(&config)?;
         let signed = Signed {
             keys: &config.keys,
             mails: mailer.is_some(),
             new_jobs: new_jobs.clone(),
             erased: Arc::new(ErasedFile::in_directory(&config.data_dir)),
-            couriers: couriers::couriers(&config)?,
+            couriers: couriers.clone(),
         };
         let services = services(&store.units, &clock, &config.accounts, signed)?;
         let (kept, accounts, prices) =
@@ -197,6 +198,7 @@ impl App {
                 public_url: config.accounts.public_url.clone(),
                 per_second: config.mail.per_second,
             },
+            couriers: CourierParts { couriers, told: services.couriers.clone() },
             customers: accounts.clone(),
             new_jobs,
             tracer,

@@ -73,6 +73,10 @@ mod tests {
 
     #[async_trait]
     impl Told for Rows {
+        async fn keep(&self, _: &str, _: CourierTold) -> Result<(), NotNow> {
+            Err(NotNow("nothing is kept here".into()))
+        }
+
         async fn told(&self, job_id: JobId) -> Result<Option<CourierTold>, NotNow> {
             assert_eq!(job_id, job().id);
             self.0.clone()

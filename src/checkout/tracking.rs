@@ -6,6 +6,8 @@ use crate::domain::ids::ShipmentId;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use uuid::Uuid;
 
+/// How it begins.
+const PREFIX: &str = "track_";
 /// As many characters are 128 bits, as ids write them.
 const HALF: usize = 26;
 
@@ -23,12 +25,12 @@ impl BuyerKeys {
     /// By what a parcel is found.
     pub fn tracking_token(&self, shipment: ShipmentId) -> String {
         let tag = self.hash("track", shipment.uuid().as_bytes()).half();
-        format!("{}{}", written(shipment.uuid()), written(Uuid::from_bytes(tag)))
+        format!("{PREFIX}{}{}", written(shipment.uuid()), written(Uuid::from_bytes(tag)))
     }
 
     /// The parcel that is found by this; `None` where it is none of ours.
     pub fn tracked_shipment(&self, token: &str) -> Option<ShipmentId> {
-        let (shipment, tag) = token.is_ascii().then(|| token.split_at_checked(HALF))??;
+        let (shipment, tag) = token.strip_prefix(PREFIX)?.split_at_checked(HALF)?;
         let (shipment, tag) = (read(shipment)?, read(tag)?);
         let expected = self.hash("track", shipment.as_bytes()).half();
         verify_slices_are_equal(&expected, tag.as_bytes()).ok().map(|()| ShipmentId::from_uuid(shipment))
@@ -45,7 +47,7 @@ mod tests {
         let (keys, others) = (BuyerKeys::new(StoreKey([7; 32])), BuyerKeys::new(StoreKey([8; 32])));
         let shipment = ShipmentId::from_uuid(Uuid::from_u128(u128::MAX / 3));
         let token = keys.tracking_token(shipment);
-        assert_eq!((token.len(), keys.tracked_shipment(&token)), (52, Some(shipment)));
+        assert_eq!((token.len(), keys.tracked_shipment(&token)), (58, Some(shipment)));
         assert_eq!(others.tracked_shipment(&token), None);
         for place in 0..token.len() {
             let mut wrong = token.clone().into_bytes();
@@ -54,7 +56,16 @@ mod tests {
             assert_eq!(keys.tracked_shipment(&wrong), None, "{wrong}");
         }
         let upper = token.to_uppercase();
-        for wrong in ["", "x", &token[..26], &token[..51], &format!("{token}0"), &upper, &"\u{e9}".repeat(26)] {
+        for wrong in [
+            "",
+            "x",
+            &token[..26],
+            &token[..57],
+            &token[6..],
+            &format!("{token}0"),
+            &upper,
+            &format!("{PREFIX}{}", "\u{e9}".repeat(26)),
+        ] {
             assert_eq!(keys.tracked_shipment(wrong), None, "{wrong}");
         }
     }

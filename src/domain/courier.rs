@@ -296,7 +296,8 @@ mod tests {
 
     #[test]
     fn where_a_parcel_is_does_not_depend_on_what_came_when() {
-        let table: &[(&[(CourierStatus, i64)], Option<CourierStatus>)] = &[
+        type Row = (&'static [(CourierStatus, i64)], Option<CourierStatus>);
+        let table: &[Row] = &[
             (&[], None),
             (&[(PickedUp, 1)], Some(PickedUp)),
             (&[(PickedUp, 1), (InTransit, 2)], Some(InTransit)),

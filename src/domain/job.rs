@@ -22,13 +22,15 @@ pub enum Target {
     Orders,
     /// Whoever gives money back.
     Refunds,
-    /// This server's own orders, of what couriers tell. To call a courier is another's business: what it tells does not wait for its answers.
+    /// This server's own orders, of what couriers tell.
     Couriers,
+    /// Whoever fetches parcels. What a courier tells does not wait for its answers, and so has a target of its own.
+    Bookings,
 }
 
 impl Target {
     /// All there are.
-    pub const ALL: [Target; 4] = [Target::Mail, Target::Orders, Target::Refunds, Target::Couriers];
+    pub const ALL: [Target; 5] = [Target::Mail, Target::Orders, Target::Refunds, Target::Couriers, Target::Bookings];
 
     /// Its name in the store and in metrics.
     pub const fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Target {
             Target::Orders => "orders",
             Target::Refunds => "refunds",
             Target::Couriers => "couriers",
+            Target::Bookings => "bookings",
         }
     }
 }
@@ -72,11 +75,13 @@ pub enum JobKind {
     LookAtPayment,
     /// An order hears what a courier told of a parcel of it.
     CourierEvent,
+    /// Couriers are asked to fetch parcels of an order, or not to fetch them any more.
+    BookParcels,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 14] = [
+    pub const ALL: [JobKind; 15] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -91,6 +96,7 @@ impl JobKind {
         JobKind::RefundOrder,
         JobKind::LookAtPayment,
         JobKind::CourierEvent,
+        JobKind::BookParcels,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -110,6 +116,7 @@ impl JobKind {
             JobKind::RefundOrder => "refund_order",
             JobKind::LookAtPayment => "look_at_payment",
             JobKind::CourierEvent => "courier_event",
+            JobKind::BookParcels => "book_parcels",
         }
     }
 
@@ -134,6 +141,7 @@ impl JobKind {
             JobKind::AttachOrders => Target::Orders,
             JobKind::RefundOrder | JobKind::LookAtPayment => Target::Refunds,
             JobKind::CourierEvent => Target::Couriers,
+            JobKind::BookParcels => Target::Bookings,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! There are two sorts. A *projection* makes rows, and begins with the first frame that the store still has. Whoever makes *jobs* begins at the
 //! tail: nobody is written to about what happened before.
 
+mod bookings;
 mod feed;
 mod follow;
 mod metrics;
@@ -36,6 +37,9 @@ pub const STOCK_HISTORY: &str = "stock_history";
 pub const ORDER_MAILS: &str = "order_mails";
 /// The name of whoever sees to it that orders give money back.
 pub const REFUNDS: &str = "refunds";
+
+/// The name of whoever sees to it that couriers fetch parcels.
+pub const BOOKINGS: &str = "bookings";
 
 /// Where a record comes from. A store that was taken back from a backup never makes the same place again: a batch is drawn by chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +106,7 @@ pub fn all() -> Vec<Box<dyn Follower>> {
         Box::new(stock_history::StockHistory::default()),
         Box::new(order_mails::OrderMails),
         Box::new(refunds::Refunds),
+        Box::new(bookings::Bookings),
     ]
 }
 

@@ -1,10 +1,12 @@
 //! What parcels need of whoever fetches them and brings them.
 
-use super::jobs::NotNow;
+use super::jobs::{NotNow, Orders};
 use super::{Headers, NoAnswer, NoNotice};
 use crate::domain::courier::{Booking, BookingAnswer, BookingCall, CancelAnswer, CourierTold, ParcelName};
+use crate::domain::details::{Contact, Known};
 use crate::domain::ids::{JobId, OrderId};
 use crate::domain::job::TryOutcome;
+use crate::domain::order::{CourierSays, CourierWish};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
 
@@ -52,9 +54,15 @@ pub trait Courier: Send + Sync + 'static {
     }
 }
 
-/// What couriers told, for whoever tells orders of it.
+/// What couriers told, whichever way it came.
 #[async_trait]
 pub trait Told: Send + Sync + 'static {
+    /// Keeps what this courier told, once. Its order hears of it by a job.
+    ///
+    /// # Errors
+    /// When it cannot be kept now.
+    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow>;
+
     /// What was told that this job is about; `None` where it is not kept any more.
     ///
     /// # Errors
@@ -67,4 +75,52 @@ pub trait Told: Send + Sync + 'static {
 pub trait Hears: Send + Sync + 'static {
     /// Has an order hear what was told of a parcel of it, however often it has heard that. It is done once the order has recorded it.
     async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome;
+}
+
+/// Orders, for whoever asks couriers what they want.
+#[async_trait]
+pub trait Parcels: Send + Sync + 'static {
+    /// What is open of an order's wishes. From then on the order takes it that couriers may know of it.
+    ///
+    /// # Errors
+    /// What comes of the try when it cannot be told.
+    async fn wishes(&self, order: OrderId) -> Result<Vec<CourierWish>, TryOutcome>;
+
+    /// Has the parcel's order hear what its courier made of a wish, however often it has heard that. It is done once the order has recorded it.
+    ///
+    /// # Errors
+    /// What comes of the try when it cannot.
+    async fn says(&self, parcel: ParcelName, says: CourierSays) -> Result<(), TryOutcome>;
+}
+
+/// Where orders are sent to.
+#[async_trait]
+pub trait Destinations: Send + Sync + 'static {
+    /// That of one order.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    async fn contact(&self, order: OrderId) -> Result<Known<Contact>, NotNow>;
+}
+
+#[async_trait]
+impl<T: Orders> Destinations for T {
+    async fn contact(&self, order: OrderId) -> Result<Known<Contact>, NotNow> {
+        Ok(self.order(order).await?.map_or(Known::Nothing, |(_, contact)| contact))
+    }
+}
+
+/// Where there are no couriers.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCouriers;
+
+#[async_trait]
+impl Told for NoCouriers {
+    async fn keep(&self, _: &str, _: CourierTold) -> Result<(), NotNow> {
+        Err(NotNow("there are no couriers".to_owned()))
+    }
+
+    async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
+        Ok(None)
+    }
 }

@@ -99,6 +99,11 @@ impl Couriers {
         Self { couriers, rows, clock, news }
     }
 
+    /// Whether this is the name of one of the shop's own couriers, which fetches what is booked. Any other only names who carries a parcel.
+    pub fn has(&self, courier: &str) -> bool {
+        self.couriers.iter().any(|known| known.name() == courier)
+    }
+
     /// Reads a notice that came as one of this courier.
     ///
     /// # Errors
@@ -138,6 +143,10 @@ impl Couriers {
 
 #[async_trait]
 impl Told for Couriers {
+    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow> {
+        Couriers::keep(self, courier, told).await.map(|_| ()).map_err(|error| NotNow(error.to_string()))
+    }
+
     async fn told(&self, job: JobId) -> Result<Option<CourierTold>, NotNow> {
         let event = self.rows.of_job(job).await.map_err(|error| NotNow(error.to_string()))?;
         Ok(event.map(|event| event.told))

@@ -65,6 +65,9 @@ impl Sandbox {
     }
 }
 
+/// What notices are heard with, and where they go.
+type Desk = (Arc<PlatformCourier>, Arc<Mutex<Vec<Came>>>);
+
 /// A notice, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Came {
@@ -100,9 +103,7 @@ impl Shop {
     /// From now on somebody hears notices.
     async fn listen(&self) {
         let desk = (self.courier.clone(), self.heard.clone());
-        let take = async |State((courier, heard)): State<(Arc<PlatformCourier>, Arc<Mutex<Vec<Came>>>)>,
-                          headers: HeaderMap,
-                          body: String| {
+        let take = async |State((courier, heard)): State<Desk>, headers: HeaderMap, body: String| {
             let header = |name: &str| headers.get(name).map(|value| value.as_bytes());
             let notice = courier.notice(&header, body.as_bytes(), wall());
             let id = headers["webhook-id"].to_str().expect("an id").to_owned();

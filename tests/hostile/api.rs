@@ -3,6 +3,7 @@
 use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
+use haat::checkout::buyers::BuyerKeys;
 use haat::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
     SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
@@ -36,6 +37,8 @@ pub fn fresh_id(kind: &str) -> String {
         "product" => ProductId::from_uuid(uuid).to_string(),
         "sku" => SkuId::from_uuid(uuid).to_string(),
         "sale" => SaleId::from_uuid(uuid).to_string(),
+        // Signed by nobody.
+        "token" => uuid.simple().to_string(),
         "dispute" => OrderId::from_uuid(uuid).to_string().replace("order_", "dp_") + "_1",
         _ => panic!("{kind} is no kind of id"),
     }
@@ -275,9 +278,10 @@ impl Shop {
             ("order", order.field("id").to_owned()),
             ("sub", sub),
             ("refund", refund),
-            ("shipment", shipment),
+            ("shipment", shipment.clone()),
             ("return", returned.field("id").to_owned()),
             ("dispute", dispute),
+            ("token", BuyerKeys::new(target.server.shop.store_key()).tracking_token(shipment.parse().expect("an id"))),
             ("job", job),
             ("category", category.field("id").to_owned()),
             ("session", session),

@@ -55,6 +55,8 @@ async fn an_id_of_another_kind_or_of_nothing_is_an_unknown_one_on_every_route() 
                 "sub" => ("sub", "order_unknown".to_owned()),
                 // Only the sandbox's books have one of these.
                 "dispute" => ("dispute", "not_found".to_owned()),
+                // A parcel is found by what was signed, or not at all.
+                "token" => ("token", "not_found".to_owned()),
                 kind => (kind, format!("{kind}_unknown")),
             };
             for id in wrong(&shop.ids[name], kind, &shop) {

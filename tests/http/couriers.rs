@@ -1,17 +1,28 @@
 //! What a courier tells of parcels, and where whoever waits for one sees it.
 
-use crate::on_both_stores;
 use crate::support::client::{Answer, Client};
 use crate::support::redirect::{OLD_SECRET, SECRET, signed};
 use crate::support::{Server, TestStore, token};
+use crate::{on_both_stores, order_once};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::put;
+use axum::{Json, Router};
+use haat::actors::Ask;
 use haat::adapters::platform::PlatformConfig;
 use haat::app::Hooks;
 use haat::checkout::buyers::BuyerKeys;
 use haat::domain::buyer::Mint;
 use haat::domain::courier::ParcelName;
-use haat::domain::ids::{OrderId, ShipmentId};
+use haat::domain::entity::Principal;
+use haat::domain::ids::{OrderId, ShipmentId, VendorId};
+use haat::domain::order::{NewParcel, Order, OrderCommand};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 /// A parcel of an order that this shop has never heard of: what is told of it is kept all the same.
@@ -28,10 +39,14 @@ fn now_s() -> i64 {
 }
 
 async fn server(store: &TestStore) -> Server {
+    // Nobody is asked.
+    server_with(store, "http://127.0.0.1:9").await
+}
+
+async fn server_with(store: &TestStore, url: &str) -> Server {
     let mut config = store.server();
     config.courier = Some(PlatformConfig {
-        // Nobody is asked here.
-        url: "http://127.0.0.1:9".to_owned(),
+        url: url.to_owned(),
         secrets: vec![SECRET.to_owned(), OLD_SECRET.to_owned()],
         public_url: "https://shop.example".to_owned(),
     });
@@ -64,7 +79,122 @@ async fn jobs(client: Client) -> Vec<Value> {
     listed.body["items"].as_array().expect("jobs").clone()
 }
 
+/// A courier's platform: what it has booked, with what it was told of it, by reference; and what it was asked.
+#[derive(Clone, Default)]
+struct Depot(Arc<Mutex<(BTreeMap<String, (Value, &'static str)>, Vec<String>)>>);
+
+impl Depot {
+    async fn open(&self) -> String {
+        let router = Router::new()
+            .route("/shipments/{reference}", put(Self::book).get(Self::look_up).delete(Self::cancel))
+            .with_state(self.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
+    fn answer(&self, verb: &str, reference: &str, change: impl FnOnce(&mut &'static str)) -> (StatusCode, Json<Value>) {
+        let (books, asked) = &mut *self.0.lock().expect("its books");
+        asked.push(format!("{verb} {reference}"));
+        let Some((_, status)) = books.get_mut(reference) else {
+            return (StatusCode::NOT_FOUND, Json(json!({"code": "unknown_shipment"})));
+        };
+        change(status);
+        (StatusCode::OK, Json(json!({"reference": reference, "tracking_number": "HX-17", "status": *status})))
+    }
+
+    /// The first answer is lost.
+    async fn book(
+        State(depot): State<Self>,
+        Path(reference): Path<String>,
+        Json(body): Json<Value>,
+    ) -> (StatusCode, Json<Value>) {
+        let is_new = depot.0.lock().expect("its books").0.insert(reference.clone(), (body, "booked")).is_none();
+        let answer = depot.answer("PUT", &reference, |_| {});
+        if is_new { (StatusCode::BAD_GATEWAY, Json(json!({}))) } else { answer }
+    }
+
+    async fn look_up(State(depot): State<Self>, Path(reference): Path<String>) -> (StatusCode, Json<Value>) {
+        depot.answer("GET", &reference, |_| {})
+    }
+
+    async fn cancel(State(depot): State<Self>, Path(reference): Path<String>) -> (StatusCode, Json<Value>) {
+        depot.answer("DELETE", &reference, |status| *status = "cancelled")
+    }
+
+    fn booked(&self, reference: &str) -> Option<Value> {
+        self.0.lock().expect("its books").0.get(reference).map(|(body, _)| body.clone())
+    }
+
+    fn asked(&self, verb: &str) -> usize {
+        self.0.lock().expect("its books").1.iter().filter(|asked| asked.starts_with(verb)).count()
+    }
+}
+
+/// Has all of a paid order's one share fetched by the platform. Gives the parcel.
+async fn ship(server: &Server, order: &str, vendor: &str, number: u128) -> ParcelName {
+    let (id, mint) = (ShipmentId::from_uuid(Uuid::from_u128(number)), Mint([0, 0, 0, 7]));
+    let (vendor, order): (VendorId, OrderId) = (vendor.parse().expect("an id"), order.parse().expect("an id"));
+    let (courier, lines) = ("platform".into(), Vec::new());
+    let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number: None, booking: Some(mint) });
+    let how = Ask { within: Duration::from_secs(20), key: None, fresh: false };
+    let asked = server.shop.ask::<Order>(order, OrderCommand::Ship { by: Principal::SHOP, parcel }, how).await;
+    asked.expect("an answer").outcome.expect("it is packed");
+    ParcelName { shipment: id, order, mint }
+}
+
 on_both_stores! {
+    /// From the parcel to its end: booked once though the answer was lost, fetched, and delivered, as its courier tells; and the next one is
+    /// cancelled before it is fetched.
+    async fn a_courier_is_asked_for_a_parcel_and_its_order_hears_of_it(store) {
+        let depot = Depot::default();
+        let server = server_with(&store, &depot.open().await).await;
+        let (client, admin) = (server.client, token(&Bearer::Admin("root".into())));
+        let (vendor, sku) = client.shop(&admin, "10.00", 9).await;
+        let paid = async || {
+            let buyer = client.buyer(&sku, 2).await;
+            client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201).field("id").to_owned()
+        };
+        let is = |field: &'static str, value: &'static str| move |order: &Value| order["sub_orders"][0]["shipments"][0][field] == value;
+
+        let order = paid().await;
+        let parcel = ship(&server, &order, &vendor, 11).await;
+        let booked = order_once(client, &admin, &order, "booked", is("status", "booked")).await;
+        assert_eq!(booked["sub_orders"][0]["shipments"][0]["tracking_number"], "HX-17");
+        let told = depot.booked(&parcel.to_string()).expect("it is in the books");
+        let address = &client.order(&admin, &order).await.expect(200).body["shipping_address"];
+        assert_eq!((&told["to"]["name"], &told["lines"][0]["sku_id"], &told["lines"][0]["quantity"]), (&address["name"], &json!(sku), &json!(2)));
+        assert_eq!(told["notice_url"], "https://shop.example/v1/notices/couriers/platform");
+        assert_eq!(depot.asked("PUT"), 1, "it is looked up, and found");
+        for (event, status) in [("ev_2", "delivered"), ("ev_1", "picked_up"), ("ev_2", "delivered")] {
+            let body = json!({"id": event, "reference": parcel.to_string(), "status": status, "at": "2026-01-01T09:00:00Z"});
+            notify(client, &body.to_string()).await.expect(200);
+        }
+        order_once(client, &admin, &order, "delivered", is("status", "delivered")).await;
+
+        let order = paid().await;
+        let parcel = ship(&server, &order, &vendor, 12).await;
+        order_once(client, &admin, &order, "booked", is("status", "booked")).await;
+        let path = format!("/v1/orders/{order}/cancel");
+        client.post(&path, &json!({"reason": "changed_mind"})).bearer(&admin).send().await.expect(200);
+        let over = order_once(client, &admin, &order, "refunded", |order| order["status"] == "refunded").await;
+        assert_eq!(over["sub_orders"][0]["shipments"][0]["status"], "cancelled");
+        assert_eq!((depot.asked("DELETE"), depot.asked("PUT")), (1, 2));
+        assert!(depot.booked(&parcel.to_string()).is_some());
+
+        // Of a parcel that nobody knows nothing comes.
+        notify(client, &notice("ev_9", "delivered", "2026-01-01T09:00:00Z")).await.expect(200);
+        let ended = crate::until("the job about nobody's order", async || {
+            let seen = jobs(client).await;
+            seen.iter().find(|job| job["about"] == crate::couriers::parcel().order.to_string()).filter(|job| job["state"] == "suppressed").cloned()
+        }).await;
+        assert_eq!(ended["note"], "there is no such order");
+        server.stop().await;
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.is_clean(), "{report}");
+    }
+
     /// In whatever order and however often it comes; and it is still there after a restart.
     async fn whoever_waits_for_a_parcel_sees_what_its_courier_tells(store) {
         let server = server(&store).await;

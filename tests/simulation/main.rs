@@ -16,6 +16,7 @@ mod post;
 mod run;
 mod store;
 mod troubles;
+mod vans;
 mod world;
 
 use run::{Outcome, run};
@@ -28,7 +29,12 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 144] = [
+const DRAWN: [&str; 148] = [
+    // Parcels that couriers are asked for.
+    "jobs of parcels",
+    "parcels that a courier books",
+    "unheard couriers",
+    "lost answers of couriers",
     // Terms and tables.
     "tables",
     "wholesale orders",

@@ -5,9 +5,10 @@ use crate::judges::Oracle;
 use crate::people::Known;
 use crate::post::{Letterbox, Post};
 use crate::store::{Server, Way};
+use crate::vans::{Depot, Van};
 use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
-use haat::app::core::{Core, CoreParts, Crash, MailParts, RunningCore};
+use haat::app::core::{Core, CoreParts, CourierParts, Crash, MailParts, RunningCore};
 use haat::app::sweep;
 use haat::domain::ids::{EntityRef, Kind};
 use haat::domain::pricing::Tables;
@@ -137,6 +138,7 @@ pub struct Town {
     pub archive: Arc<Server>,
     pub books: Arc<Books>,
     pub post: Arc<Post>,
+    depot: Arc<Depot>,
     pub oracle: Arc<Oracle>,
     /// What people have made: for those who look at other people's things.
     pub made: Mutex<Vec<EntityRef>>,
@@ -157,7 +159,7 @@ impl Town {
     pub fn new(seed: u64, long: bool) -> Arc<Self> {
         let world = Arc::new(World::new(seed, long));
         let books = Books::new(world.clone());
-        let post = Post::new(world.clone());
+        let (post, depot) = (Post::new(world.clone()), Depot::new(world.clone()));
         let oracle = Oracle::new(world.clone(), books.clone(), post.clone());
         let server = Server::new(world.clone(), oracle.clone());
         Arc::new(Self {
@@ -166,6 +168,7 @@ impl Town {
             server,
             books,
             post,
+            depot,
             oracle,
             made: Mutex::default(),
             codes: Mutex::default(),
@@ -233,6 +236,7 @@ impl Town {
         };
         let gateway =
             Gateway { books: self.books.clone(), oracle: self.oracle.clone(), clock: clock.clone(), way: way.clone() };
+        let van = Van { depot: self.depot.clone(), way: way.clone() };
         let letterbox = Letterbox { post: self.post.clone(), node: number, gone: gone.clone(), way: way.clone() };
         let (plan, shapes) = (&world.plan, self.shapes_of_the_next());
         let core = Core::new(CoreParts {
@@ -246,6 +250,7 @@ impl Town {
                 public_url: String::new(),
                 per_second: plan.mails_per_second,
             },
+            couriers: CourierParts { couriers: vec![Arc::new(van)], told: self.depot.clone() },
             customers: Arc::new(NoAccounts),
             new_jobs: Arc::default(),
             tracer: None,

@@ -21,6 +21,7 @@ of_the_simulation! {
     notices "../simulation/notices.rs"
     people "../simulation/people/mod.rs"
     post "../simulation/post.rs"
+    vans "../simulation/vans.rs"
     run "../simulation/run.rs"
     store "../simulation/store/mod.rs"
     troubles "../simulation/troubles.rs"

@@ -268,6 +268,10 @@ impl OfThen {
             gateways: vec![sandbox.clone()],
             charge_log: Some(sandbox),
             mails: MailParts { mailer: None, letters: Arc::new(NoAccounts), public_url: String::new(), per_second: 1 },
+            couriers: haat::app::core::CourierParts {
+                couriers: Vec::new(),
+                told: Arc::new(haat::ports::couriers::NoCouriers),
+            },
             customers: Arc::new(NoAccounts),
             new_jobs: Arc::default(),
             tracer: None,

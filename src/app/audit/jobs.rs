@@ -43,8 +43,9 @@ fn judge(facts: &Facts, breaches: &mut Breaches) {
         // What is about an account may come to it again.
         let Some(about) = about.entity() else { continue };
         let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
-        if matches!(kind, JobKind::LookAtPayment | JobKind::CourierEvent) {
-            // An order may be looked at however often, and a courier may tell of whatever it likes.
+        if matches!(kind, JobKind::LookAtPayment | JobKind::CourierEvent | JobKind::BookParcels) {
+            // An order may be looked at however often, a courier may tell of whatever it likes, and a parcel is known by
+            // its name.
             continue;
         }
         if *kind == JobKind::RefundOrder {

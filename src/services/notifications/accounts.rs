@@ -59,7 +59,8 @@ pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
         | JobKind::AttachOrders
         | JobKind::RefundOrder
         | JobKind::LookAtPayment
-        | JobKind::CourierEvent => (
+        | JobKind::CourierEvent
+        | JobKind::BookParcels => (
             "account.many_attempts",
             "Many wrong passwords",
             "Within a quarter of an hour a hundred wrong passwords were tried on your account. You can sign in as before. If your password is one \

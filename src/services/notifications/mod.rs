@@ -76,7 +76,11 @@ impl MailWorker {
                 let link = letter.token.map(|token| format!("{}/dashboard#token={token}", self.public_url));
                 (letter.to, accounts::text(job.kind, link.as_deref()))
             }
-            JobKind::AttachOrders | JobKind::RefundOrder | JobKind::LookAtPayment | JobKind::CourierEvent => {
+            JobKind::AttachOrders
+            | JobKind::RefundOrder
+            | JobKind::LookAtPayment
+            | JobKind::CourierEvent
+            | JobKind::BookParcels => {
                 return Err(TryOutcome::Refused { reason: "it is no mail".to_owned() });
             }
         };

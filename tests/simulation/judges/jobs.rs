@@ -37,6 +37,11 @@ fn is_refund(job: &JobRow) -> bool {
     job.kind == JobKind::RefundOrder
 }
 
+/// Whether it is no mail, and no refund.
+fn is_of_none(job: &JobRow) -> bool {
+    matches!(job.kind, JobKind::LookAtPayment | JobKind::BookParcels)
+}
+
 impl Jobs {
     pub fn new(world: Arc<World>, post: Arc<Post>, provider: Arc<Books>) -> Self {
         Self { paid: Mutex::default(), refunds: Mutex::default(), post, provider, world }
@@ -63,17 +68,26 @@ impl Jobs {
         }
     }
 
+    /// Whatever was lost on the way to a courier, each of these comes to an end.
+    fn bookings(&self, disk: &Disk) {
+        let damaged = disk.damage.ever();
+        for row in disk.jobs.values().map(|job| &job.row).filter(|row| row.kind == JobKind::BookParcels) {
+            self.world.count("jobs of parcels");
+            if row.state != JobState::Done && !damaged.contains(&entity(row)) {
+                self.world.breach(format_args!("{} of a parcel is {:?}: {:?}", row.id, row.state, row.note));
+            }
+        }
+    }
+
     /// What is left when the last node has stopped as it should.
     pub fn left(&self, disk: &Disk) {
         self.looks(disk);
+        self.bookings(disk);
         let damaged = disk.damage.ever();
         for (told, refunds, what) in [(&self.paid, false, "payments"), (&self.refunds, true, "refunds")] {
             let mut of_order: BTreeMap<EntityRef, u32> = BTreeMap::new();
-            let jobs = disk
-                .jobs
-                .values()
-                .map(|job| &job.row)
-                .filter(|row| row.kind != JobKind::LookAtPayment && is_refund(row) == refunds);
+            let jobs =
+                disk.jobs.values().map(|job| &job.row).filter(|row| !is_of_none(row) && is_refund(row) == refunds);
             jobs.for_each(|row| *of_order.entry(entity(row)).or_default() += 1);
             let mut told = lock(told).clone();
             told.retain(|order, _| !damaged.contains(order));
@@ -84,7 +98,7 @@ impl Jobs {
             }
         }
         self.post.delivered(|mails| {
-            for job in disk.jobs.values().filter(|job| job.row.kind != JobKind::LookAtPayment) {
+            for job in disk.jobs.values().filter(|job| !is_of_none(&job.row)) {
                 if is_refund(&job.row) {
                     let has_ended = job.row.state == JobState::Done || damaged.contains(&entity(&job.row));
                     if !has_ended {

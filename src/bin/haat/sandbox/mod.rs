@@ -118,9 +118,9 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let first = |secrets: &str| secrets.split(',').next().unwrap_or_default().trim().to_owned();
     let (secret, courier_secret) = (first(&args.secret), first(&args.courier_secret));
     // Who only tries a courier need not take money.
-    let has_payments = !secret.is_empty() || courier_secret.is_empty();
+    let has_payments = !args.secret.is_empty() || args.courier_secret.is_empty();
     let payments = has_payments.then(|| Signer::new("HAAT_REDIRECT_SECRET", &secret)).transpose()?;
-    let has_parcels = !courier_secret.is_empty();
+    let has_parcels = !args.courier_secret.is_empty();
     let parcels = has_parcels.then(|| Signer::new("HAAT_COURIER_SECRET", &courier_secret)).transpose()?;
     let signers = Signers { payments, parcels };
     let bearer = |is_there: bool, secret: &str| is_there.then(|| format!("Bearer {secret}"));

@@ -1,0 +1,144 @@
+//! Has parcels fetched, or not fetched any more: a job for each time that an order wants something of couriers.
+//!
+//! A job says which order; the order says what it wants of which of its parcels, and from then on takes it that their couriers may know of them.
+//! A parcel that is to be fetched is looked up first, and asked for only where its courier has never heard of it, so nothing is booked twice
+//! whatever was lost. The order hears what the courier says, and the job is done once the order has recorded that.
+
+use crate::domain::courier::{
+    Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, ParcelLine, ParcelName,
+};
+use crate::domain::details::{Contact, Known};
+use crate::domain::ids::OrderId;
+use crate::domain::job::{Job, Target, TryOutcome};
+use crate::domain::order::{CourierSays, CourierWish};
+use crate::ports::NoAnswer;
+use crate::ports::couriers::{Courier, Destinations, Parcels, Told};
+use crate::ports::jobs::{JobWorker, NotNow};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Why a parcel is not fetched of whose receiver nothing is known any more.
+const NO_ADDRESS: &str = "address_erased";
+
+/// Does these jobs.
+pub struct BookingWorker {
+    couriers: Vec<Arc<dyn Courier>>,
+    parcels: Arc<dyn Parcels>,
+    destinations: Arc<dyn Destinations>,
+    told: Arc<dyn Told>,
+}
+
+/// Why nothing came of a wish.
+enum Undone {
+    /// Nobody knows what came of it.
+    Unanswered(NoAnswer),
+    /// So the try ends.
+    Ended(TryOutcome),
+}
+
+impl From<NoAnswer> for Undone {
+    fn from(no_answer: NoAnswer) -> Self {
+        Undone::Unanswered(no_answer)
+    }
+}
+
+fn later(reason: impl Into<String>) -> TryOutcome {
+    TryOutcome::Failed { reason: reason.into(), retry_after: None, silent: false }
+}
+
+impl BookingWorker {
+    /// Asks these couriers what these orders want.
+    pub fn new(
+        couriers: Vec<Arc<dyn Courier>>,
+        parcels: Arc<dyn Parcels>,
+        destinations: Arc<dyn Destinations>,
+        told: Arc<dyn Told>,
+    ) -> Self {
+        Self { couriers, parcels, destinations, told }
+    }
+
+    /// Where an order is sent to; `None` where that was erased.
+    async fn contact(&self, order: OrderId) -> Result<Option<Contact>, Undone> {
+        match self.destinations.contact(order).await {
+            Ok(Known::Here(contact)) => Ok(Some(contact)),
+            Ok(Known::Erased | Known::Nothing) => Ok(None),
+            Err(NotNow(reason)) => Err(Undone::Ended(later(reason))),
+        }
+    }
+
+    /// What a look-up or a booking has told: its events as its notices would have.
+    async fn booked(&self, courier: &dyn Courier, booking: Booking) -> Result<CourierSays, Undone> {
+        for told in booking.told {
+            let kept = self.told.keep(courier.name(), told).await;
+            kept.map_err(|NotNow(reason)| Undone::Ended(later(reason)))?;
+        }
+        Ok(match booking.status {
+            BookingStatus::Cancelled => CourierSays::NotFetched,
+            // What it has told since is kept, and the order hears of that, too.
+            BookingStatus::Booked | BookingStatus::Told(_) => {
+                CourierSays::Booked { tracking_number: booking.tracking_number.into() }
+            }
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        courier: &dyn Courier,
+        name: ParcelName,
+        book: Option<Vec<ParcelLine>>,
+    ) -> Result<CourierSays, Undone> {
+        let Some(lines) = book else {
+            return Ok(match courier.cancel(name).await? {
+                CancelAnswer::Cancelled | CancelAnswer::Unknown => CourierSays::NotFetched,
+                CancelAnswer::TooLate => CourierSays::TooLate,
+            });
+        };
+        if let Some(booking) = courier.look_up(name).await? {
+            return self.booked(courier, booking).await;
+        }
+        let Some(contact) = self.contact(name.order).await? else {
+            return Ok(CourierSays::Refused { why: NO_ADDRESS.into() });
+        };
+        let call = BookingCall { name, lines, to: contact.shipping_address, collect: None };
+        match courier.book(&call).await? {
+            BookingAnswer::Booked(booking) => self.booked(courier, booking).await,
+            BookingAnswer::Refused { why } => Ok(CourierSays::Refused { why: why.into() }),
+        }
+    }
+
+    async fn all(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
+        let (mut unanswered, mut nobodys) = (None, None);
+        for CourierWish { courier, name, book } in self.parcels.wishes(order).await? {
+            let Some(courier) = self.couriers.iter().find(|known| known.name() == &*courier) else {
+                nobodys = Some(courier);
+                continue;
+            };
+            match self.carry_out(&**courier, name, book).await {
+                Ok(says) => self.parcels.says(name, says).await?,
+                // What others of its parcels come to does not wait for this one.
+                Err(Undone::Unanswered(no_answer)) => unanswered = Some(no_answer),
+                Err(Undone::Ended(outcome)) => return Err(outcome),
+            }
+        }
+        Ok(match (unanswered, nobodys) {
+            (Some(NoAnswer(reason)), _) => TryOutcome::Unknown { reason },
+            (None, Some(courier)) => later(format!("the courier {courier} is not configured")),
+            (None, None) => TryOutcome::Done,
+        })
+    }
+}
+
+#[async_trait]
+impl JobWorker for BookingWorker {
+    fn target(&self) -> Target {
+        Target::Bookings
+    }
+
+    async fn try_job(&self, job: &Job) -> TryOutcome {
+        let order = OrderId::from_uuid(job.about.uuid());
+        self.all(order).await.unwrap_or_else(|outcome| outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! Orders as those see them who ask couriers for their parcels, and who tell them what couriers told.
+
+use crate::actors::{Ask, Shop};
+use crate::domain::courier::{CourierTold, ParcelName};
+use crate::domain::ids::OrderId;
+use crate::domain::job::TryOutcome;
+use crate::domain::order::{CourierSays, CourierWish, Order, OrderCommand, OrderReply};
+use crate::domain::reject::Reject;
+use crate::limits;
+use crate::ports::couriers::{Hears, Parcels};
+use async_trait::async_trait;
+use std::time::Duration;
+
+impl Shop {
+    async fn ask_of_parcels(&self, order: OrderId, command: OrderCommand) -> Result<OrderReply, TryOutcome> {
+        let later = |reason| TryOutcome::Failed { reason, retry_after: None, silent: false };
+        let how = Ask { within: Duration::from_millis(limits::REQUEST_MS), key: None, fresh: false };
+        let asked = self.ask::<Order>(order, command, how).await;
+        let answered = asked.map_err(|failure| later(format!("the order gives no answer: {failure:?}")))?;
+        answered.outcome.map_err(|reject| match reject {
+            // It is told once the order can be told again.
+            Reject::CommandPoisoned => later(reject.to_string()),
+            // Another shop may have its parcels fetched there, and a store may be older than the courier's books.
+            Reject::OrderUnknown => TryOutcome::Suppressed("there is no such order"),
+            _ => TryOutcome::Refused { reason: reject.to_string() },
+        })
+    }
+}
+
+#[async_trait]
+impl Parcels for Shop {
+    async fn wishes(&self, order: OrderId) -> Result<Vec<CourierWish>, TryOutcome> {
+        match self.ask_of_parcels(order, OrderCommand::OpenWishes).await? {
+            OrderReply::Wishes { wishes } => Ok(wishes),
+            _ => Err(TryOutcome::Refused { reason: "the order answered something else".to_owned() }),
+        }
+    }
+
+    async fn says(&self, parcel: ParcelName, says: CourierSays) -> Result<(), TryOutcome> {
+        let command = OrderCommand::CourierSays { shipment: parcel.shipment, says };
+        self.ask_of_parcels(parcel.order, command).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Hears for Shop {
+    async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome {
+        let CourierTold { name, status, lines: accepted, .. } = told;
+        let command = OrderCommand::CourierTold { shipment: name.shipment, status, accepted };
+        self.ask_of_parcels(order, command).await.map_or_else(|outcome| outcome, |_| TryOutcome::Done)
+    }
+}
