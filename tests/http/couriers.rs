@@ -8,20 +8,16 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::put;
 use axum::{Json, Router};
-use haat::actors::Ask;
 use haat::adapters::platform::PlatformConfig;
 use haat::app::Hooks;
 use haat::checkout::buyers::BuyerKeys;
 use haat::domain::buyer::Mint;
 use haat::domain::courier::ParcelName;
-use haat::domain::entity::Principal;
-use haat::domain::ids::{OrderId, ShipmentId, VendorId};
-use haat::domain::order::{NewParcel, Order, OrderCommand};
+use haat::domain::ids::{OrderId, ShipmentId};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -127,21 +123,27 @@ impl Depot {
         self.0.lock().expect("its books").0.get(reference).map(|(body, _)| body.clone())
     }
 
+    /// What the platform calls this parcel.
+    fn reference(&self, shipment: &str) -> Option<String> {
+        let books = &self.0.lock().expect("its books").0;
+        books.keys().find(|reference| reference.starts_with(shipment)).cloned()
+    }
+
     fn asked(&self, verb: &str) -> usize {
         self.0.lock().expect("its books").1.iter().filter(|asked| asked.starts_with(verb)).count()
     }
 }
 
-/// Has all of a paid order's one share fetched by the platform. Gives the parcel.
-async fn ship(server: &Server, order: &str, vendor: &str, number: u128) -> ParcelName {
-    let (id, mint) = (ShipmentId::from_uuid(Uuid::from_u128(number)), Mint([0, 0, 0, 7]));
-    let (vendor, order): (VendorId, OrderId) = (vendor.parse().expect("an id"), order.parse().expect("an id"));
-    let (courier, lines) = ("platform".into(), Vec::new());
-    let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number: None, booking: Some(mint) });
-    let how = Ask { within: Duration::from_secs(20), key: None, fresh: false };
-    let asked = server.shop.ask::<Order>(order, OrderCommand::Ship { by: Principal::SHOP, parcel }, how).await;
-    asked.expect("an answer").outcome.expect("it is packed");
-    ParcelName { shipment: id, order, mint }
+/// Has all of a paid order's one share fetched by the platform. Gives what the platform calls the parcel, once it has heard of it, and the parcel's link.
+async fn ship(client: Client, admin: &str, order: &str, depot: &Depot) -> (String, String) {
+    let shown = client.order(admin, order).await.expect(200);
+    let share = shown.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/orders/{order}/sub-orders/{share}/shipments");
+    let made = client.post(&path, &json!({"courier": "platform"})).bearer(admin).send().await.expect(201);
+    assert_eq!((made.field("status"), made.field("courier")), ("booking", "platform"));
+    let id = made.field("id").to_owned();
+    let reference = crate::until("the courier to be asked", async || depot.reference(&id)).await;
+    (reference, made.field("track_url").to_owned())
 }
 
 on_both_stores! {
@@ -151,7 +153,7 @@ on_both_stores! {
         let depot = Depot::default();
         let server = server_with(&store, &depot.open().await).await;
         let (client, admin) = (server.client, token(&Bearer::Admin("root".into())));
-        let (vendor, sku) = client.shop(&admin, "10.00", 9).await;
+        let (_, sku) = client.shop(&admin, "10.00", 9).await;
         let paid = async || {
             let buyer = client.buyer(&sku, 2).await;
             client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201).field("id").to_owned()
@@ -159,29 +161,31 @@ on_both_stores! {
         let is = |field: &'static str, value: &'static str| move |order: &Value| order["sub_orders"][0]["shipments"][0][field] == value;
 
         let order = paid().await;
-        let parcel = ship(&server, &order, &vendor, 11).await;
+        let (parcel, link) = ship(client, &admin, &order, &depot).await;
         let booked = order_once(client, &admin, &order, "booked", is("status", "booked")).await;
         assert_eq!(booked["sub_orders"][0]["shipments"][0]["tracking_number"], "HX-17");
-        let told = depot.booked(&parcel.to_string()).expect("it is in the books");
+        let told = depot.booked(&parcel).expect("it is in the books");
         let address = &client.order(&admin, &order).await.expect(200).body["shipping_address"];
         assert_eq!((&told["to"]["name"], &told["lines"][0]["sku_id"], &told["lines"][0]["quantity"]), (&address["name"], &json!(sku), &json!(2)));
         assert_eq!(told["notice_url"], "https://shop.example/v1/notices/couriers/platform");
         assert_eq!(depot.asked("PUT"), 1, "it is looked up, and found");
         for (event, status) in [("ev_2", "delivered"), ("ev_1", "picked_up"), ("ev_2", "delivered")] {
-            let body = json!({"id": event, "reference": parcel.to_string(), "status": status, "at": "2026-01-01T09:00:00Z"});
+            let body = json!({"id": event, "reference": parcel, "status": status, "at": "2026-01-01T09:00:00Z"});
             notify(client, &body.to_string()).await.expect(200);
         }
         order_once(client, &admin, &order, "delivered", is("status", "delivered")).await;
+        let seen = client.get(&link).send().await.expect(200);
+        assert_eq!((seen.field("status"), seen.body["events"].as_array().map(Vec::len)), ("delivered", Some(2)));
 
         let order = paid().await;
-        let parcel = ship(&server, &order, &vendor, 12).await;
+        let (parcel, _) = ship(client, &admin, &order, &depot).await;
         order_once(client, &admin, &order, "booked", is("status", "booked")).await;
         let path = format!("/v1/orders/{order}/cancel");
         client.post(&path, &json!({"reason": "changed_mind"})).bearer(&admin).send().await.expect(200);
         let over = order_once(client, &admin, &order, "refunded", |order| order["status"] == "refunded").await;
         assert_eq!(over["sub_orders"][0]["shipments"][0]["status"], "cancelled");
         assert_eq!((depot.asked("DELETE"), depot.asked("PUT")), (1, 2));
-        assert!(depot.booked(&parcel.to_string()).is_some());
+        assert!(depot.booked(&parcel).is_some());
 
         // Of a parcel that nobody knows nothing comes.
         notify(client, &notice("ev_9", "delivered", "2026-01-01T09:00:00Z")).await.expect(200);
