@@ -9,8 +9,8 @@ use haat::app::core::{Core, CoreParts, MailParts};
 use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId,
-    VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
+    SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
@@ -237,6 +237,8 @@ pub fn routes_with_bodies() -> Vec<Route> {
     let (cart, order) = (CartId::from_uuid(KNOWN), OrderId::from_uuid(KNOWN));
     let (vendor, sku, account) = (VendorId::from_uuid(KNOWN), SkuId::from_uuid(KNOWN), AccountId::from_uuid(KNOWN));
     let route = |method, path: String, by| Route { method, path, by };
+    let refund = RefundId::from_uuid(KNOWN);
+    let of_share = format!("/v1/orders/{order}/sub-orders/{}", SubOrderId::of(order, vendor));
     vec![
         route(Method::POST, "/v1/vendors".into(), By::Admin),
         route(Method::POST, format!("/v1/vendors/{vendor}/products"), By::Vendor),
@@ -274,6 +276,16 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/coupons".into(), By::Admin),
         route(Method::PATCH, format!("/v1/coupons/{}", CouponId::from_uuid(KNOWN)), By::Admin),
         route(Method::POST, format!("/v1/coupons/{}/codes", CouponId::from_uuid(KNOWN)), By::Admin),
+        route(Method::POST, format!("{of_share}/cancel"), By::Guest),
+        route(Method::POST, format!("{of_share}/refunds"), By::Vendor),
+        route(Method::POST, format!("{of_share}/refund-preview"), By::Vendor),
+        route(Method::POST, format!("/v1/orders/{order}/refunds/{refund}/mark-paid"), By::Admin),
+        route(Method::POST, format!("{of_share}/pack"), By::Vendor),
+        route(Method::POST, format!("{of_share}/hold"), By::Vendor),
+        route(Method::POST, format!("{of_share}/shipments"), By::Vendor),
+        route(Method::POST, format!("{of_share}/shipments/{}/deliver", ShipmentId::from_uuid(KNOWN)), By::Vendor),
+        route(Method::POST, format!("{of_share}/returns"), By::Guest),
+        route(Method::POST, format!("{of_share}/returns/{}/receive", ReturnId::from_uuid(KNOWN)), By::Vendor),
     ]
 }
 

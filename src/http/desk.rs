@@ -85,6 +85,6 @@ impl Desk<'_> {
     /// The answer that shows the order.
     pub async fn shown(&self, (order, replayed): (OrderView, bool)) -> Result<Response> {
         let contact = orders::contact(self.shop, self.settings, self.caller.principal, &order).await?;
-        Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact)), replayed))
+        Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact).with_tracks(self.shop)), replayed))
     }
 }

@@ -411,6 +411,15 @@ impl<'a> OrderBody<'a> {
         Self { stuck: StuckBody::new(order, now), ..Self::of_view(order, contact) }
     }
 
+    /// With the links to where its parcels are.
+    pub(super) fn with_tracks(mut self, shop: &Shop) -> Self {
+        for share in &mut self.sub_orders {
+            share.shipments =
+                std::mem::take(&mut share.shipments).into_iter().map(|parcel| parcel.with_track(shop)).collect();
+        }
+        self
+    }
+
     /// With what the buyer has to do.
     pub(super) fn with_action(mut self, action: Option<NextActionBody>) -> Self {
         self.payment.next_action = action;
@@ -596,7 +605,7 @@ pub async fn get_order(
         (OrderReply::Order { order }, _) => {
             let contact = contact(&shop, &settings, caller.principal, &order).await?;
             let action = next_action(&shop, caller.principal, &order);
-            Ok(ok(&OrderBody::at(&order, &contact, shop.clock().now()).with_action(action)))
+            Ok(ok(&OrderBody::at(&order, &contact, shop.clock().now()).with_action(action).with_tracks(&shop)))
         }
         (other, _) => Err(unexpected(&other)),
     }

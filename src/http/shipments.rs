@@ -1,6 +1,7 @@
 //! What a vendor does with its share of an order: packing it, and its parcels.
 
 use crate::actors::shop::Shop;
+use crate::checkout::buyers::{self, BuyerKeys};
 use crate::domain::ids::{OrderId, ShipmentId, SkuId, SubOrderId};
 use crate::domain::order::{
     CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelStep, ShipmentStatus,
@@ -21,6 +22,7 @@ use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
 use crate::http::refunds::UnitsInput;
+use crate::http::services::Services;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -123,13 +125,34 @@ pub struct ShipmentBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "RX-4711")]
     tracking_number: Option<&'a str>,
+    /// Where whoever has it can look where the parcel is, where a courier of the shop fetches it. Nobody else can guess it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/v1/track/3f2c…")]
+    track_url: Option<String>,
+    /// Why its courier would not take it: a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "address_not_served")]
+    booking_refused: Option<&'a str>,
+    /// Whether its courier is asked not to fetch it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    cancelling: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     handed_over_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivered_at: Option<Moment>,
+    #[serde(skip)]
+    is_fetched: bool,
 }
 
 impl<'a> ShipmentBody<'a> {
+    /// With the link to where it is.
+    pub fn with_track(self, shop: &Shop) -> Self {
+        let token = || BuyerKeys::new(shop.store_key()).tracking_token(self.id);
+        let track_url = self.is_fetched.then(|| format!("/v1/track/{}", token()));
+        Self { track_url, ..self }
+    }
+
     /// Of an order.
     pub fn new(order: OrderId, parcel: &'a Parcel) -> Self {
         let units = |lines: &[WantedLine]| lines.iter().map(UnitsBody::from).collect();
@@ -141,8 +164,12 @@ impl<'a> ShipmentBody<'a> {
             accepted: units(&parcel.accepted),
             courier: &parcel.courier,
             tracking_number: parcel.tracking_number.as_deref(),
+            track_url: None,
+            booking_refused: parcel.refused.as_deref(),
+            cancelling: parcel.cancelling,
             handed_over_at: parcel.handed_over_at.map(Moment),
             delivered_at: parcel.delivered_at.map(Moment),
+            is_fetched: parcel.mint.is_some(),
         }
     }
 }
@@ -195,7 +222,7 @@ async fn step(
     let seed = desk.seed(key, raw, CreditReason::DeliveryRefused);
     let command = OrderCommand::MoveParcel { by: desk.caller.principal, shipment: id, step: Box::new(step), seed };
     let (order, replayed) = desk.order(command, key, raw).await?;
-    let body = ShipmentBody::new(order.id, shipment(&order, sub, id)?);
+    let body = ShipmentBody::new(order.id, shipment(&order, sub, id)?).with_track(desk.shop);
     Ok(mark_replayed(ok(&body), replayed))
 }
 
@@ -297,7 +324,7 @@ pub async fn list_shipments(
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let view = desk.view().await?;
     let own = view.sub_orders.iter().find(|own| own.id == sub).ok_or(Reject::OrderUnknown).map_err(Problem::from)?;
-    let items = own.parcels.iter().map(|parcel| ShipmentBody::new(order, parcel)).collect();
+    let items = own.parcels.iter().map(|parcel| ShipmentBody::new(order, parcel).with_track(&shop)).collect();
     // The order itself was asked: this is how it stands now.
     Ok(ok(&Page { items, next_cursor: None, as_of: Moment(shop.clock().now()) }))
 }
@@ -306,7 +333,8 @@ problems!(ShipProblems: KEYED, BODY, ACTOR; OrderUnknown, SkuUnknown, NotFulfill
 
 /// Put units of a share into a parcel
 ///
-/// Units that are not packed yet are packed with it.
+/// Units that are not packed yet are packed with it. A courier of the shop is asked to fetch it: until it has said so the parcel is `booking`. Any other
+/// name only says who carries it.
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/shipments", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"), IdempotencyHeader),
     request_body = ShipmentInput,
@@ -314,6 +342,7 @@ problems!(ShipProblems: KEYED, BODY, ACTOR; OrderUnknown, SkuUnknown, NotFulfill
 pub async fn create_shipment(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(services): State<Services>,
     caller: Caller,
     key: RequestKey,
     Ids(order, sub): Ids<OrderId, SubOrderId>,
@@ -321,13 +350,14 @@ pub async fn create_shipment(
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let (lines, courier, tracking_number) = body.value.clone().checked()?;
+    let booking = services.couriers.has(&courier).then(|| buyers::mint(shop.clock()));
     let vendor = desk.vendor(&desk.view().await?, sub)?;
     let minted = Mint::new(shop.clock(), key.of(&caller, &body.raw)).uuid(ShipmentId::PREFIX, 0);
     let id = ShipmentId::from_uuid(minted);
-    let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number, booking: None });
+    let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number, booking });
     let command = OrderCommand::Ship { by: caller.principal, parcel };
     let (order, replayed) = desk.order(command, &key, &body.raw).await?;
-    let made = ShipmentBody::new(order.id, shipment(&order, sub, id)?);
+    let made = ShipmentBody::new(order.id, shipment(&order, sub, id)?).with_track(&shop);
     Ok(mark_replayed(json(StatusCode::CREATED, &made), replayed))
 }
 

@@ -5,8 +5,8 @@ use crate::support::{fresh_uuid, token};
 use crate::target::Target;
 use haat::checkout::buyers::BuyerKeys;
 use haat::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
-    SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
+    SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ pub fn fresh_id(kind: &str) -> String {
         "order" => OrderId::from_uuid(uuid).to_string(),
         "sub" => SubOrderId::from_uuid(uuid).to_string(),
         "refund" => RefundId::from_uuid(uuid).to_string(),
+        "shipment" => ShipmentId::from_uuid(uuid).to_string(),
+        "return" => ReturnId::from_uuid(uuid).to_string(),
         "job" => JobId::from_uuid(uuid).to_string(),
         "address" => AddressId::from_uuid(uuid).to_string(),
         "account" => AccountId::from_uuid(uuid).to_string(),
@@ -174,7 +176,7 @@ impl Shop {
         let (vendor, sku) = client.shop(&admin, "10.00", 1_000).await;
         let (other_vendor, other_sku) = client.shop(&admin, "7.00", 1_000).await;
         let product = client.get(&format!("/v1/skus/{sku}")).send().await.expect(200).field("product_id").to_owned();
-        let buyer = client.buyer(&sku, 2).await;
+        let buyer = client.buyer(&sku, 4).await;
         client.set_line(&buyer, &other_sku, 1).await.expect(200);
         let key = "the-guests-key";
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
@@ -194,6 +196,19 @@ impl Shop {
         let path = format!("/v1/orders/{}/sub-orders/{sub}/refunds", order.field("id"));
         let goodwill = json!({"amount": {"amount": "1.00", "currency": "BDT"}, "reason": "goodwill"});
         let refund = client.post(&path, &goodwill).bearer(&admin).send().await.expect(201).field("id").to_owned();
+        // One piece has arrived and is to come back, another lies in a parcel.
+        let of_share = format!("/v1/orders/{}/sub-orders/{sub}", order.field("id"));
+        let one = json!([{"sku_id": sku, "quantity": 1}]);
+        let parcel = async || {
+            let made =
+                client.post(&format!("{of_share}/shipments"), &json!({"lines": one})).bearer(&admin).send().await;
+            made.expect(201).field("id").to_owned()
+        };
+        let arrived = format!("{of_share}/shipments/{}/deliver", parcel().await);
+        client.post(&arrived, &json!({})).bearer(&admin).send().await.expect(200);
+        let shipment = parcel().await;
+        let wanted = json!({"lines": one, "reason": "damaged"});
+        let returned = client.post(&format!("{of_share}/returns"), &wanted).bearer(&admin).send().await.expect(201);
         // The sandbox has the refund, and a dispute that has ended.
         crate::process::until("the refund in the sandbox's books", async || {
             let books = client.get("/v1/admin/sandbox/refunds").bearer(&admin).send().await.expect(200);
@@ -253,8 +268,6 @@ impl Shop {
         let coupon = coupon.field("id").to_owned();
         let codes = client.post(&format!("/v1/coupons/{coupon}/codes"), &json!({"count": 1})).bearer(&admin).send();
         let code = codes.await.expect(201).body["codes"][0].as_str().expect("a code").to_owned();
-        // Of a parcel that nothing is known of yet.
-        let shipment = ShipmentId::from_uuid(fresh_uuid());
         let ids = [
             ("coupon", coupon),
             ("code", code),
@@ -265,8 +278,10 @@ impl Shop {
             ("order", order.field("id").to_owned()),
             ("sub", sub),
             ("refund", refund),
+            ("shipment", shipment.clone()),
+            ("return", returned.field("id").to_owned()),
             ("dispute", dispute),
-            ("token", BuyerKeys::new(target.server.shop.store_key()).tracking_token(shipment)),
+            ("token", BuyerKeys::new(target.server.shop.store_key()).tracking_token(shipment.parse().expect("an id"))),
             ("job", job),
             ("category", category.field("id").to_owned()),
             ("session", session),
