@@ -235,6 +235,10 @@ async fn come_to_rest(town: &Arc<Town>) {
     if timeout(REST, mails).await.is_err() {
         world.breach(format_args!("{} jobs never end", town.server.open_jobs()));
     }
+    // Each is carried out, or refused: whatever was lost on the way.
+    for order in town.oracle.replayed(Replay::with_wishes) {
+        world.breach(format_args!("{order} still wants something of a courier, and nobody asks it"));
+    }
     change_marked_vendors(town, &node).await;
     if town.server.ever_rejected_rows() || !town.is_of_the_newest_version() {
         // It tries again what was refused, and its catalogue cache may have begun with the rows of then.

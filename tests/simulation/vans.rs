@@ -37,14 +37,16 @@ impl Van {
     async fn ask<T>(&self, ask: impl FnOnce(&mut HashMap<ParcelName, BookingStatus>) -> T) -> Result<T, NoAnswer> {
         let world = &self.depot.world;
         let lost = |what| Err(NoAnswer(format!("{what} was lost")));
+        // There are few parcels in a run, and more is to go wrong with them.
+        let failing = (world.plan.failing_gateway * 4).min(500);
         self.way.point();
         world.chance("couriers").pause(30).await;
-        if world.fault("unheard couriers", world.plan.failing_gateway) {
+        if world.fault("unheard couriers", failing) {
             return lost("the question");
         }
         let answer = ask(&mut lock(&self.depot.parcels));
         self.way.point();
-        if world.fault("lost answers of couriers", world.plan.failing_gateway) {
+        if world.fault("lost answers of couriers", failing) {
             return lost("the answer");
         }
         Ok(answer)

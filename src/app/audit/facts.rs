@@ -1,4 +1,4 @@
-//! What an audit knows once it has read everything: the checks see this and nothing else.
+//! What an audit knows of the whole store, and of the carts and orders at hand: the checks see this and nothing else.
 
 use super::super::text::{count, counted};
 use super::details::DetailFacts;

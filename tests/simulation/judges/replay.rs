@@ -178,6 +178,11 @@ impl Replay {
         phases.filter(|(_, phase)| !matches!(phase, Phase::Settled | Phase::Ended | Phase::Stuck)).collect()
     }
 
+    /// Orders that want something of couriers.
+    pub fn with_wishes(&self) -> Vec<OrderId> {
+        self.orders().filter(|(_, order)| !order.courier_wishes().is_empty()).map(|(id, _)| id).collect()
+    }
+
     fn is_stuck_for_money(&self, order: OrderId) -> bool {
         self.order(order).is_some_and(|order| order.told().is_some())
     }
