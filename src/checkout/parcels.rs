@@ -37,7 +37,7 @@ impl Parcels for Shop {
     }
 
     async fn says(&self, parcel: ParcelName, says: CourierSays) -> Result<(), TryOutcome> {
-        let command = OrderCommand::CourierSays { shipment: parcel.shipment, says };
+        let command = OrderCommand::CourierSays { shipment: parcel.shipment, mint: parcel.mint, says };
         self.ask_of_parcels(parcel.order, command).await.map(|_| ())
     }
 }
@@ -46,7 +46,7 @@ impl Parcels for Shop {
 impl Hears for Shop {
     async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome {
         let CourierTold { name, status, lines: accepted, .. } = told;
-        let command = OrderCommand::CourierTold { shipment: name.shipment, status, accepted };
+        let command = OrderCommand::CourierTold { shipment: name.shipment, mint: name.mint, status, accepted };
         self.ask_of_parcels(order, command).await.map_or_else(|outcome| outcome, |_| TryOutcome::Done)
     }
 }

@@ -93,7 +93,13 @@ mod tests {
             include_str!("vendor/breaches.rs"),
             include_str!("coupon/mod.rs"),
         ];
-        let of_money = [include_str!("order/share.rs"), include_str!("order/refund.rs")];
+        let of_money = [
+            include_str!("order/share.rs"),
+            include_str!("order/refund.rs"),
+            include_str!("order/shipment.rs"),
+            include_str!("order/fulfilment.rs"),
+            include_str!("order/returns.rs"),
+        ];
         let after = |source: &'static str, mark: &'static str| {
             source.split(mark).skip(1).filter_map(|rest| rest.split('"').next())
         };

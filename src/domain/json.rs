@@ -51,7 +51,7 @@ pub fn write<T: Serialize + ?Sized>(into: &mut Vec<u8>, value: &T) -> Result<(),
 /// `value` as compact JSON.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn written<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, sonic_rs::Error> {
     let mut bytes = Vec::new();
     write(&mut bytes, value).map(|()| bytes)

@@ -25,92 +25,79 @@ use words::*;
 rejects! {
     /// No such vendor, or none the caller may know of.
     VendorUnknown = Unknown {
-        code: "vendor_unknown",
-        title: "No such vendor",
+        code: "vendor_unknown", title: "No such vendor",
         text: "there is no such vendor"
     }
 
     /// No such cart, or none the caller may know of.
     CartUnknown = Unknown {
-        code: "cart_unknown",
-        title: "No such cart",
+        code: "cart_unknown", title: "No such cart",
         text: "there is no such cart"
     }
 
     /// No such order, or none the caller may know of.
     OrderUnknown = Unknown {
-        code: "order_unknown",
-        title: "No such order",
+        code: "order_unknown", title: "No such order",
         text: "there is no such order"
     }
 
     /// No such customer: nothing was recorded of one.
     CustomerUnknown = Unknown {
-        code: "customer_unknown",
-        title: "No such customer",
+        code: "customer_unknown", title: "No such customer",
         text: "there is no such customer"
     }
 
     /// No such coupon, or none the caller may know of.
     CouponUnknown = Unknown {
-        code: "coupon_unknown",
-        title: "No such coupon",
+        code: "coupon_unknown", title: "No such coupon",
         text: "there is no such coupon"
     }
 
     /// No such product.
     ProductUnknown = Unknown {
-        code: "product_unknown",
-        title: "No such product",
+        code: "product_unknown", title: "No such product",
         text: "there is no such product"
     }
 
     /// No such SKU.
     SkuUnknown = Unknown {
-        code: "sku_unknown",
-        title: "No such SKU",
+        code: "sku_unknown", title: "No such SKU",
         text: "there is no such SKU"
     }
 
     /// No such sale.
     SaleUnknown = Unknown {
-        code: "sale_unknown",
-        title: "No such sale",
+        code: "sale_unknown", title: "No such sale",
         text: "there is no such sale"
     }
 
     /// The idempotency key came before: with another body, or for a cart whose first answer is not kept any more.
     IdempotencyKeyReused = Invalid {
-        code: "idempotency_key_reused",
-        title: "The idempotency key was used before",
+        code: "idempotency_key_reused", title: "The idempotency key was used before",
         text: "the idempotency key was used before, with another body or too long ago to be answered again"
     }
 
     /// The cart is being checked out: it cannot change until its order is paid or refused.
     CartCheckingOut = Conflict {
-        code: "cart_checking_out",
-        title: "The cart is being checked out",
+        code: "cart_checking_out", title: "The cart is being checked out",
         text: "the cart is being checked out"
     }
 
     /// The cart's order is paid: it cannot change any more.
     CartCheckedOut = Conflict {
-        code: "cart_checked_out",
-        title: "The cart is checked out",
+        code: "cart_checked_out", title: "The cart is checked out",
         text: "the cart is checked out"
     }
 
     /// The cart was merged into another one: it cannot change any more.
     CartMerged = Conflict {
-        code: "cart_merged",
-        title: "The cart was merged into another one",
+        code: "cart_merged", title: "The cart was merged into another one",
         text: "the cart was merged into another one"
     }
 
     /// The cart has no lines.
     CartEmpty = Conflict {
-        code: "cart_empty",
-        title: "The cart is empty",
+        code: "cart_empty", title: "The cart is empty",
         text: "the cart is empty"
     }
 
@@ -121,8 +108,7 @@ rejects! {
         /// The currency that came.
         found: Currency = Currency::BDT,
     } = Invalid {
-        code: "currency_mismatch",
-        title: "The currency is another",
+        code: "currency_mismatch", title: "The currency is another",
         text: "the cart is in {expected}, not in {found}"
     }
 
@@ -131,8 +117,7 @@ rejects! {
         /// The limit.
         limit: usize = 200,
     } = Invalid {
-        code: "too_many_lines",
-        title: "The cart has too many lines",
+        code: "too_many_lines", title: "The cart has too many lines",
         text: "a cart may have {limit} lines"
     }
 
@@ -143,8 +128,7 @@ rejects! {
         /// The fewest.
         minimum_quantity: i64 = 12,
     } = Conflict {
-        code: "below_minimum",
-        title: "Fewer than are sold at a time",
+        code: "below_minimum", title: "Fewer than are sold at a time",
         text: "of {sku_id} at least {minimum_quantity} are sold at a time"
     }
 
@@ -156,8 +140,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sku_id: Option<SkuId> = None,
     } = Invalid {
-        code: "quantity_step",
-        title: "The quantity is no multiple of the step",
+        code: "quantity_step", title: "The quantity is no multiple of the step",
         field: (sku_id.is_none().then_some("quantity".into())),
         text: "the quantity must be a multiple of {step}"
     }
@@ -170,8 +153,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sku_id: Option<SkuId> = None,
     } = Invalid {
-        code: "quantity_out_of_range",
-        title: "The quantity is out of range",
+        code: "quantity_out_of_range", title: "The quantity is out of range",
         field: (sku_id.is_none().then_some("quantity".into())),
         text: "a line may have a quantity of 1 to {limit}"
     }
@@ -187,8 +169,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rung: Option<usize> = None,
     } = Invalid {
-        code: "price_out_of_range",
-        title: "The price is out of range",
+        code: "price_out_of_range", title: "The price is out of range",
         field: (match rung {
             Some(rung) => Some(format!("price_breaks[{rung}].price").into()),
             None => sku_field(*index, "price", "price"),
@@ -201,8 +182,7 @@ rejects! {
         /// Which of them, from 0.
         index: usize = 1,
     } = Invalid {
-        code: "price_break_order",
-        title: "The price breaks are no ladder",
+        code: "price_break_order", title: "The price breaks are no ladder",
         field: (Some(format!("price_breaks[{index}]").into())),
         text: "of one audience's price breaks each begins at more pieces than the one before it and costs less, and none begins at more than a line may have"
     }
@@ -213,8 +193,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         wholesale: bool = true,
     } = Invalid {
-        code: "quantity_rule_invalid",
-        title: "The quantities make no sense",
+        code: "quantity_rule_invalid", title: "The quantities make no sense",
         field: (Some(if *wholesale { "wholesale" } else { "min_quantity" }.into())),
         text: "minimum and maximum are multiples of the step, the minimum is not above the maximum, and all are within what a line may have"
     }
@@ -227,8 +206,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<usize> = Some(1),
     } = Invalid {
-        code: "stock_out_of_range",
-        title: "The stock is out of range",
+        code: "stock_out_of_range", title: "The stock is out of range",
         field: (sku_field(*index, "on_hand", "delta")),
         text: "a SKU may have 0 to {limit} pieces"
     }
@@ -240,8 +218,7 @@ rejects! {
         /// The limit.
         limit: usize = 1,
     } = Invalid {
-        code: "too_many",
-        title: "There are too many",
+        code: "too_many", title: "There are too many",
         field: (what.starts_with("SKUs").then_some("skus".into())),
         text: "at most {limit} {what} are possible"
     }
@@ -253,16 +230,14 @@ rejects! {
         /// What is wrong with it.
         why: String = "it ends after it starts".to_owned(),
     } = Invalid {
-        code: "coupon_malformed",
-        title: "The coupon is malformed",
+        code: "coupon_malformed", title: "The coupon is malformed",
         field: (Some(Cow::Owned(field.clone()))),
         text: "{why}"
     }
 
     /// Another coupon has this code, or codes that begin with it: compared in upper case, with O as 0, I and L as 1.
     CouponCodeTaken = Conflict {
-        code: "coupon_code_taken",
-        title: "The coupon's code is taken",
+        code: "coupon_code_taken", title: "The coupon's code is taken",
         text: "another coupon has this code"
     }
 
@@ -271,8 +246,7 @@ rejects! {
         /// Uses, held and used.
         uses: u64 = 7,
     } = Conflict {
-        code: "coupon_in_use",
-        title: "The coupon is in use",
+        code: "coupon_in_use", title: "The coupon is in use",
         text: "{uses} uses of the coupon are held or used: the change would allow less than what was given"
     }
 
@@ -284,8 +258,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<usize> = Some(2),
     } = Invalid {
-        code: "sku_code_taken",
-        title: "The SKU's code is taken",
+        code: "sku_code_taken", title: "The SKU's code is taken",
         field: (sku_field(*index, "code", "skus")),
         text: "another SKU of the vendor has the code '{sku_code}'"
     }
@@ -297,8 +270,7 @@ rejects! {
         /// The change that was asked for.
         delta: i64 = -2,
     } = Conflict {
-        code: "stock_negative",
-        title: "The stock would become negative",
+        code: "stock_negative", title: "The stock would become negative",
         field: "delta",
         text: "{available} are available: a change by {delta} is not possible"
     }
@@ -314,8 +286,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         minimum: Option<i64> = None,
     } = Conflict {
-        code: "allotment_reserved",
-        title: "The pieces are promised to a sale",
+        code: "allotment_reserved", title: "The pieces are promised to a sale",
         text: "{}", allotment_reserved(*available, *minimum)
     }
 
@@ -324,8 +295,7 @@ rejects! {
         /// What: `items`, `window`, `price`, `allotment`, `limit` or `tranches`.
         why: String = "window".to_owned(),
     } = Invalid {
-        code: "sale_invalid",
-        title: "The sale does not fit together",
+        code: "sale_invalid", title: "The sale does not fit together",
         field: (Some(sale_field(why).into())),
         text: "{}", sale_invalid(why)
     }
@@ -335,22 +305,19 @@ rejects! {
         /// Which.
         sale_id: SaleId = SaleId::from_uuid(Uuid::nil()),
     } = Conflict {
-        code: "sale_overlap",
-        title: "Two sales of one SKU would run at once",
+        code: "sale_overlap", title: "Two sales of one SKU would run at once",
         text: "the sale {sale_id} of the same SKU runs at that time"
     }
 
     /// What buyers were promised by a sale that runs is not taken back.
     SaleRunning = Conflict {
-        code: "sale_running",
-        title: "The sale is running",
+        code: "sale_running", title: "The sale is running",
         text: "while the sale runs its start, prices, goods and who may buy stay, and limits are not lowered"
     }
 
     /// The SKU's figures do not add up: nothing of it is promised until someone has looked at it.
     SkuSuspended = Conflict {
-        code: "sku_stopped",
-        title: "The SKU is out of sale for now",
+        code: "sku_stopped", title: "The SKU is out of sale for now",
         text: "the SKU is out of sale until someone has looked at it"
     }
 
@@ -359,8 +326,7 @@ rejects! {
         /// In what it differs.
         why: QuoteDiffers = QuoteDiffers::Time,
     } = Conflict {
-        code: "quote_expired",
-        title: "The quote does not hold any more",
+        code: "quote_expired", title: "The quote does not hold any more",
         text: "the quote does not hold any more: {}", why.name()
     }
 
@@ -369,8 +335,7 @@ rejects! {
         /// Whose.
         vendor_ids: Vec<VendorId> = vec![VendorId::from_uuid(Uuid::nil())],
     } = Conflict {
-        code: "cod_not_available",
-        title: "It cannot be paid on delivery",
+        code: "cod_not_available", title: "It cannot be paid on delivery",
         text: "no shipping method there takes payment on delivery"
     }
 
@@ -379,44 +344,38 @@ rejects! {
         /// Who does not.
         vendor_ids: Vec<VendorId> = vec![VendorId::from_uuid(Uuid::nil())],
     } = Invalid {
-        code: "address_not_served",
-        title: "The address is not served",
+        code: "address_not_served", title: "The address is not served",
         field: "shipping_address",
         text: "no shipping method of these vendors serves this address, or not the one that was chosen"
     }
 
     /// The order's hold was ended before, or its time has passed.
     HoldClosed = Conflict {
-        code: "hold_closed",
-        title: "The hold has ended",
+        code: "hold_closed", title: "The hold has ended",
         text: "the hold has ended"
     }
 
     /// What is to be committed was never held: the order and whoever holds for it do not agree.
     HoldUnknown = Conflict {
-        code: "hold_unknown",
-        title: "Nothing is held",
+        code: "hold_unknown", title: "Nothing is held",
         text: "nothing is held for the order"
     }
 
     /// Nobody sends this to an order where it stands: it changes nothing.
     OutOfTurn = Conflict {
-        code: "out_of_turn",
-        title: "The order is not told this now",
+        code: "out_of_turn", title: "The order is not told this now",
         text: "an order in this phase is not told this"
     }
 
     /// What is asked for needs an account.
     AccountRequired = Forbidden {
-        code: "account_required",
-        title: "An account is needed",
+        code: "account_required", title: "An account is needed",
         text: "only somebody who has signed in can buy this"
     }
 
     /// What is asked for is limited for each buyer, and nothing tells who this one is.
     EmailRequired = Invalid {
-        code: "email_required",
-        title: "An e-mail address is needed",
+        code: "email_required", title: "An e-mail address is needed",
         field: "email",
         text: "this is limited for each buyer: an e-mail address or a phone number is needed"
     }
@@ -426,8 +385,7 @@ rejects! {
         /// How one can.
         methods: Vec<String> = vec!["stripe".to_owned()],
     } = Conflict {
-        code: "payment_method_not_allowed",
-        title: "The sale is not paid in this way",
+        code: "payment_method_not_allowed", title: "The sale is not paid in this way",
         field: "payment.method",
         text: "in this sale one pays with {}", methods.join(" or ")
     }
@@ -439,8 +397,7 @@ rejects! {
         /// When the sale begins.
         starts_at: Timestamp = Timestamp::from_millis(0),
     } = Conflict {
-        code: "sale_not_started",
-        title: "The sale has not started",
+        code: "sale_not_started", title: "The sale has not started",
         text: "what there is of it is kept for a sale to come"
     }
 
@@ -457,8 +414,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         regular_price: Option<Money> = None,
     } = Conflict {
-        code: "sale_sold_out",
-        title: "The sale is sold out",
+        code: "sale_sold_out", title: "The sale is sold out",
         text: "{left} are left in the sale"
     }
 
@@ -471,8 +427,7 @@ rejects! {
         /// Of which SKUs together.
         skus: Vec<SkuId> = vec![SkuId::from_uuid(Uuid::nil())],
     } = Conflict {
-        code: "purchase_limit",
-        title: "The limit for each buyer is reached",
+        code: "purchase_limit", title: "The limit for each buyer is reached",
         text: "one buyer can have {limit}, and this one has {used}"
     }
 
@@ -481,15 +436,13 @@ rejects! {
         /// What is short.
         skus: Vec<Shortage> = vec![Shortage { sku_id: SkuId::from_uuid(Uuid::nil()), requested: 2, available: 1 }],
     } = Conflict {
-        code: "out_of_stock",
-        title: "Not enough in stock",
+        code: "out_of_stock", title: "Not enough in stock",
         text: "not enough in stock"
     }
 
     /// What it comes to does not fit 64 bits.
     AmountTooLarge = Invalid {
-        code: "amount_too_large",
-        title: "The amount is too large",
+        code: "amount_too_large", title: "The amount is too large",
         text: "the total is too large"
     }
 
@@ -499,8 +452,7 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         actual_total: Option<Money> = None,
     } = Conflict {
-        code: "sale_ended",
-        title: "The sale is over",
+        code: "sale_ended", title: "The sale is over",
         text: "the sale is over"
     }
 
@@ -509,8 +461,7 @@ rejects! {
         /// Today's total.
         actual_total: Money = Money::new(125_000, Currency::BDT),
     } = Conflict {
-        code: "price_changed",
-        title: "The price has changed",
+        code: "price_changed", title: "The price has changed",
         text: "the total is now {actual_total}"
     }
 
@@ -519,22 +470,19 @@ rejects! {
         /// The least that it takes.
         minimum: Money = Money::new(5_000, Currency::BDT),
     } = Invalid {
-        code: "amount_below_minimum",
-        title: "The amount is too small",
+        code: "amount_below_minimum", title: "The amount is too small",
         text: "the payment method takes {minimum} at least"
     }
 
     /// The coupon cannot be used any more.
     CouponExpired = Conflict {
-        code: "coupon_expired",
-        title: "The coupon has expired",
+        code: "coupon_expired", title: "The coupon has expired",
         text: "the coupon cannot be used any more"
     }
 
     /// The coupon has other terms than those by which the order was reckoned.
     CouponTermsChanged = Conflict {
-        code: "coupon_terms_changed",
-        title: "The coupon has other terms",
+        code: "coupon_terms_changed", title: "The coupon has other terms",
         text: "the coupon has other terms by now"
     }
 
@@ -545,15 +493,13 @@ rejects! {
         /// Why.
         why: NotApplicable = NotApplicable::Nothing,
     } = Conflict {
-        code: "coupon_not_applicable",
-        title: "The coupon does not apply",
+        code: "coupon_not_applicable", title: "The coupon does not apply",
         text: "the coupon '{coupon}' does not apply: {}", why.name()
     }
 
     /// All that the coupon gives is held or used.
     CouponExhausted = Conflict {
-        code: "coupon_exhausted",
-        title: "The coupon is used up",
+        code: "coupon_exhausted", title: "The coupon is used up",
         text: "the coupon is used up"
     }
 
@@ -562,8 +508,7 @@ rejects! {
         /// How often one may.
         limit: u32 = 1,
     } = Conflict {
-        code: "coupon_limit_reached",
-        title: "The buyer has used the coupon as often as one may",
+        code: "coupon_limit_reached", title: "The buyer has used the coupon as often as one may",
         text: "the coupon is for {limit} orders of one buyer"
     }
 
@@ -575,23 +520,20 @@ rejects! {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         token: bool = true,
     } = Invalid {
-        code: "payment_unsupported",
-        title: "The means of payment is not taken",
+        code: "payment_unsupported", title: "The means of payment is not taken",
         field: (Some(if *token { "payment.token" } else { "payment.method" }.into())),
         text: "{reason}"
     }
 
     /// The order was cancelled while it was being placed.
     OrderCancelled = Conflict {
-        code: "order_cancelled",
-        title: "The order was cancelled",
+        code: "order_cancelled", title: "The order was cancelled",
         text: "the order was cancelled"
     }
 
     /// The order took longer to place than a payment may.
     OrderExpired = Conflict {
-        code: "order_expired",
-        title: "The order expired",
+        code: "order_expired", title: "The order expired",
         text: "the order expired before its stock was held"
     }
 
@@ -600,15 +542,13 @@ rejects! {
         /// Its status.
         status: OrderStatus = OrderStatus::Paid,
     } = Conflict {
-        code: "order_not_cancellable",
-        title: "The order cannot be cancelled any more",
+        code: "order_not_cancellable", title: "The order cannot be cancelled any more",
         text: "an order that is {status} cannot be cancelled"
     }
 
     /// The order is being paid, or what is held for it is being sold: what becomes of it is known in a moment.
     PaymentInProgress = Conflict {
-        code: "payment_in_progress",
-        title: "The payment is in progress",
+        code: "payment_in_progress", title: "The payment is in progress",
         text: "the order's payment is in progress"
     }
 
@@ -619,15 +559,13 @@ rejects! {
         /// How many are left.
         left: i64 = 1,
     } = Conflict {
-        code: "units_credited",
-        title: "So many units are not left",
+        code: "units_credited", title: "So many units are not left",
         text: "so many units are not left: {left} of them were not cancelled"
     }
 
     /// Units were handed over: they are not cancelled any more, but sent back.
     AlreadyShipped = Conflict {
-        code: "already_shipped",
-        title: "It is on its way already",
+        code: "already_shipped", title: "It is on its way already",
         text: "it was handed over already, and cannot be cancelled any more"
     }
 
@@ -636,15 +574,13 @@ rejects! {
         /// Why.
         why: NotFulfillable = NotFulfillable::OnHold,
     } = Conflict {
-        code: "not_fulfillable",
-        title: "This cannot be done with the goods now",
+        code: "not_fulfillable", title: "This cannot be done with the goods now",
         text: "this cannot be done with the goods now: {}", why.name()
     }
 
     /// No such parcel, or none the caller may know of.
     ShipmentUnknown = Unknown {
-        code: "shipment_unknown",
-        title: "No such parcel",
+        code: "shipment_unknown", title: "No such parcel",
         text: "the order has no such parcel"
     }
 
@@ -656,29 +592,25 @@ rejects! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp> = None,
     } = Conflict {
-        code: "not_returnable",
-        title: "This cannot be returned",
+        code: "not_returnable", title: "This cannot be returned",
         text: "this cannot be returned: {}", why.name()
     }
 
     /// No such return, or none the caller may know of.
     ReturnUnknown = Unknown {
-        code: "return_unknown",
-        title: "No such return",
+        code: "return_unknown", title: "No such return",
         text: "the order has no such return"
     }
 
     /// No such refund, or none the caller may know of.
     RefundUnknown = Unknown {
-        code: "refund_unknown",
-        title: "No such refund",
+        code: "refund_unknown", title: "No such refund",
         text: "the order has no such refund"
     }
 
     /// Nothing, or less than nothing, was to be given back.
     RefundNotPositive = Invalid {
-        code: "refund_not_positive",
-        title: "A refund is more than nothing",
+        code: "refund_not_positive", title: "A refund is more than nothing",
         field: "amount",
         text: "an amount above zero is expected"
     }
@@ -688,15 +620,13 @@ rejects! {
         /// How much is left.
         refundable: Money = Money::new(1, Currency::BDT),
     } = Conflict {
-        code: "refund_exceeds_payment",
-        title: "The refund exceeds the payment",
+        code: "refund_exceeds_payment", title: "The refund exceeds the payment",
         text: "{refundable} can be given back"
     }
 
     /// A bank decides whose the money is.
     PaymentDisputed = Conflict {
-        code: "payment_disputed",
-        title: "The payment is disputed",
+        code: "payment_disputed", title: "The payment is disputed",
         text: "nothing is given back while a bank decides whose the money is"
     }
 
@@ -705,8 +635,7 @@ rejects! {
         /// How it stands.
         status: RefundStatus = RefundStatus::Succeeded,
     } = Conflict {
-        code: "refund_not_open",
-        title: "The refund has not failed",
+        code: "refund_not_open", title: "The refund has not failed",
         text: "the refund is {}", status.name()
     }
 
@@ -715,8 +644,7 @@ rejects! {
         /// What does; nothing when it is not stuck.
         may: Vec<ResolveAs> = vec![ResolveAs::Retry],
     } = Conflict {
-        code: "nothing_to_resolve",
-        title: "The order is not stuck in this way",
+        code: "nothing_to_resolve", title: "The order is not stuck in this way",
         text: "{}", nothing_to_resolve(may)
     }
 
@@ -725,16 +653,14 @@ rejects! {
         /// What it must be.
         expected: Money = Money::new(1, Currency::BDT),
     } = Invalid {
-        code: "amount_differs",
-        title: "The amount is another",
+        code: "amount_differs", title: "The amount is another",
         field: "amount",
         text: "the amount is {expected}"
     }
 
     /// The command made its entity panic twice; it will not be tried a third time.
     CommandPoisoned = Conflict {
-        code: "command_poisoned",
-        title: "The request fails in the engine",
+        code: "command_poisoned", title: "The request fails in the engine",
         text: "the command failed twice in the engine and is refused for good"
     }
 }

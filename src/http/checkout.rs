@@ -13,6 +13,7 @@ use crate::domain::text::{TextKind, is_blank};
 use crate::http::HttpState;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::caller::Caller;
+use crate::http::contacts;
 use crate::http::countries::is_country;
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
@@ -20,7 +21,7 @@ use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::TotalInput;
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
-use crate::http::orders::{self, OrderBody};
+use crate::http::orders::OrderBody;
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
 use crate::http::rates::AskedFrom;
 use crate::http::valid::Faults;
@@ -287,9 +288,9 @@ pub async fn check_out(
     // What was given just now need not be looked up.
     let contact = match created && !replayed {
         true => Known::Here(contact),
-        false => orders::contact(&shop, &settings, caller.principal, &order).await?,
+        false => contacts::contact(&shop, &settings, caller.principal, &order).await?,
     };
-    let action = orders::next_action(&shop, caller.principal, &order);
+    let action = crate::http::orders::next_action(&shop, caller.principal, &order);
     let body = OrderBody::of_view(&order, &contact).with_action(action);
     let mut response = mark_replayed(json(status, &body), replayed);
     if let Some(applied) = applied {

@@ -9,9 +9,10 @@ use crate::domain::vendor::WantedLine;
 use crate::http::Settings;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::caller::Caller;
+use crate::http::contacts;
 use crate::http::error::{Problem, Result};
 use crate::http::idempotency::{Mint, RequestKey};
-use crate::http::orders::{self, OrderBody};
+use crate::http::orders::OrderBody;
 use crate::http::refunds::UnitsInput;
 use crate::http::valid::Faults;
 use crate::limits;
@@ -84,7 +85,7 @@ impl Desk<'_> {
 
     /// The answer that shows the order.
     pub async fn shown(&self, (order, replayed): (OrderView, bool)) -> Result<Response> {
-        let contact = orders::contact(self.shop, self.settings, self.caller.principal, &order).await?;
+        let contact = contacts::contact(self.shop, self.settings, self.caller.principal, &order).await?;
         Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact).with_tracks(self.shop)), replayed))
     }
 }

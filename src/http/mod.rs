@@ -11,6 +11,7 @@ pub mod carts;
 pub mod categories;
 pub mod checkout;
 pub mod client;
+pub mod contacts;
 pub mod cookie;
 pub mod cors;
 pub mod countries;

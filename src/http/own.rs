@@ -11,6 +11,7 @@ use crate::http::accounts::{AccountBody, SessionShown, Taken, WRITES, not_shown,
 use crate::http::answer::{json, mark_replayed, ok};
 use crate::http::caller::{Caller, SignedIn};
 use crate::http::checkout::{AddressFields, AddressInput, check_address};
+use crate::http::contacts::AddressBody;
 use crate::http::error::{
     self, ACCOUNT_UNKNOWN, ADDRESS_UNKNOWN, ADDRESSES_FULL, AUTH_BUSY, CREDENTIALS_INVALID, INVALID_BODY,
     LOGIN_REQUIRED, MAIL_UNAVAILABLE, Problem, Result, TOO_MANY_ATTEMPTS,
@@ -21,7 +22,7 @@ use crate::http::money::{Moment, Page};
 use crate::http::object::only_objects;
 use crate::http::once::Once;
 use crate::http::openapi::{AUTH, BODY, KEYED, problems};
-use crate::http::orders::{AddressBody, OrderBody};
+use crate::http::orders::OrderBody;
 use crate::http::query;
 use crate::http::services::Services;
 use crate::http::valid::{Faults, given};

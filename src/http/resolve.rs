@@ -9,13 +9,14 @@ use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::caller::Caller;
+use crate::http::contacts;
 use crate::http::error::{self, INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page, TotalInput};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
-use crate::http::orders::{self, OrderBody};
+use crate::http::orders::OrderBody;
 use crate::http::page::List;
 use crate::http::page::PageQuery;
 use crate::http::valid::{Faults, bounded};
@@ -185,7 +186,7 @@ pub async fn resolve_order(
     let command = OrderCommand::Resolve { by: caller.principal, resolution };
     match ask::<Order>(&shop, id, command, how).await? {
         (OrderReply::Order { order }, replayed) => {
-            let contact = orders::contact(&shop, &settings, caller.principal, &order).await?;
+            let contact = contacts::contact(&shop, &settings, caller.principal, &order).await?;
             Ok(mark_replayed(ok(&OrderBody::at(&order, &contact, shop.clock().now())), replayed))
         }
         (other, _) => Err(unexpected(&other)),

@@ -209,6 +209,15 @@ impl Shop {
         let shipment = parcel().await;
         let wanted = json!({"lines": one, "reason": "damaged"});
         let returned = client.post(&format!("{of_share}/returns"), &wanted).bearer(&admin).send().await.expect(201);
+        // A SKU that the share does not have would be unknown to everybody.
+        for route in routes.iter_mut().filter(|route| route.method == "POST") {
+            let condition = json!([{"sku_id": sku, "quantity": 1, "condition": "resellable"}]);
+            if route.path.ends_with("/returns") {
+                route.body = Some(wanted.clone());
+            } else if route.path.ends_with("/receive") {
+                route.body = Some(json!({"lines": condition}));
+            }
+        }
         // The sandbox has the refund, and a dispute that has ended.
         crate::process::until("the refund in the sandbox's books", async || {
             let books = client.get("/v1/admin/sandbox/refunds").bearer(&admin).send().await.expect(200);

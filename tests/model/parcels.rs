@@ -536,7 +536,7 @@ impl Story {
                 if courier.is_none() {
                     return;
                 }
-                self.ask(&OrderCommand::CourierSays { shipment, says: says[what].clone() }, true);
+                self.ask(&OrderCommand::CourierSays { shipment, mint: Mint([2; 4]), says: says[what].clone() }, true);
                 match what {
                     _ if !boxed => {}
                     0 if courier == Some(false) => self.parcels[parcel].courier = Some(true),
@@ -561,7 +561,14 @@ impl Story {
                 let status = tells[what];
                 let shipment = ShipmentId::from_uuid(Uuid::from_u128(parcel as u128));
                 // What a courier tells is never refused.
-                self.ask(&OrderCommand::CourierTold { shipment, status, accepted: Vec::new() }, true);
+                self.ask(
+                    &OrderCommand::CourierTold { shipment, mint: Mint([2; 4]), status, accepted: Vec::new() },
+                    true,
+                );
+                // Of a parcel that no courier was asked for nothing is heard.
+                if self.parcels[parcel].courier.is_none() {
+                    return;
+                }
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 if boxed && status != CourierStatus::InTransit {
                     self.left(parcel);

@@ -116,9 +116,15 @@ impl Body {
         self.parcels.iter().filter_map(wish).collect()
     }
 
+    /// The parcel that a courier calls so. A store that was taken back from a backup may make one anew under the same id: what is said of the former
+    /// is not said of it.
+    pub(super) fn named_parcel(&self, id: ShipmentId, mint: Mint) -> Option<&Parcel> {
+        self.parcels.iter().find(|parcel| parcel.id == id && parcel.mint == Some(mint))
+    }
+
     /// A courier says what it makes of a wish. What it says late, of a parcel that stands otherwise by now, changes nothing.
-    pub(super) fn decide_courier_says(&self, id: ShipmentId, says: &CourierSays) -> Decision {
-        let Ok(parcel) = self.parcel(id) else { return Ok(Vec::new()) };
+    pub(super) fn decide_courier_says(&self, parcel: &Parcel, says: &CourierSays) -> Decision {
+        let id = parcel.id;
         let is_booking = parcel.status == ShipmentStatus::Booking;
         let is_open = parcel.is_inside() && parcel.mint.is_some();
         let is_known = parcel.mint.is_some() && parcel.status != ShipmentStatus::Cancelled;
@@ -165,15 +171,14 @@ impl Body {
         Ok(events)
     }
 
-    /// What a courier tells of a parcel is a fact. `seed` is what a credit needs, should the buyer not get all of it.
+    /// What a courier tells of a parcel is a fact.
     pub(super) fn decide_courier_told(
         &self,
-        id: ShipmentId,
+        parcel: &Parcel,
         status: CourierStatus,
         accepted: &[WantedLine],
-        seed: &CreditSeed,
     ) -> Decision {
-        let Ok(parcel) = self.parcel(id) else { return Ok(Vec::new()) };
+        let seed = &seed_of(parcel);
         if self.phase != Phase::Settled {
             return Ok(Vec::new());
         }
@@ -249,7 +254,7 @@ impl Body {
 }
 
 /// The credit of what a courier tells that the buyer does not get: it follows from the parcel, so that it is made once, however often it is told.
-pub(super) fn seed_of(parcel: &Parcel) -> CreditSeed {
+fn seed_of(parcel: &Parcel) -> CreditSeed {
     let mint = parcel.mint.unwrap_or_default();
     CreditSeed { id: CreditId::of_refusal(parcel.id), mint, reason: CreditReason::DeliveryRefused }
 }

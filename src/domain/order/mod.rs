@@ -29,6 +29,7 @@ pub(crate) mod columns;
 mod coupons;
 mod crediting;
 mod dispute;
+mod event;
 mod fulfilment;
 mod legs;
 mod line;
@@ -49,6 +50,7 @@ mod view;
 
 pub use columns::{OrderColumns, OrderFilter};
 pub use coupons::{CountedBy, OrderCoupon, PlacedCoupon, TakenCoupon};
+pub use event::OrderEvent;
 pub use legs::{Leg, LegState, Party};
 pub use shown::*;
 pub use state::Phase;

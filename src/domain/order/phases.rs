@@ -3,7 +3,6 @@
 //! Each function names what the phase waits for, then what may come late or twice and changes nothing. Everything else is a refusal: nobody
 //! sends it to an order that stands there. The table of all commands in all phases is in `tests/saga/phases.rs`.
 
-use super::booking::seed_of;
 use super::legs::{LegState, Party};
 use super::state::{Body, Phase};
 use super::{OrderCommand, OrderEvent, OrderStatus};
@@ -42,11 +41,16 @@ impl Body {
             OrderCommand::Ship { by, parcel } => self.decide_ship(*by, parcel),
             OrderCommand::MoveParcel { by, shipment, step, seed } => self.decide_parcel(*by, *shipment, step, seed),
             OrderCommand::OpenWishes => LATE,
-            OrderCommand::CourierSays { shipment, says } => self.decide_courier_says(*shipment, says),
-            OrderCommand::CourierTold { shipment, status, accepted } => match self.parcel(*shipment).map(seed_of) {
-                Ok(seed) => self.decide_courier_told(*shipment, *status, accepted, &seed),
-                Err(_) => LATE,
+            OrderCommand::CourierSays { shipment, mint, says } => match self.named_parcel(*shipment, *mint) {
+                Some(parcel) => self.decide_courier_says(parcel, says),
+                None => LATE,
             },
+            OrderCommand::CourierTold { shipment, mint, status, accepted } => {
+                match self.named_parcel(*shipment, *mint) {
+                    Some(parcel) => self.decide_courier_told(parcel, *status, accepted),
+                    None => LATE,
+                }
+            }
             OrderCommand::AskReturn { by, wanted } => self.decide_ask_return(*by, wanted, now),
             OrderCommand::MoveReturn { by, id, step, seed } => self.decide_return(*by, *id, step, seed),
             OrderCommand::RetryRefund { by, refund, attempt } => self.decide_retry(*by, *refund, *attempt),

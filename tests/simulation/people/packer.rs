@@ -158,8 +158,8 @@ impl Packer {
 
     /// What its courier says or tells, at times what cannot be.
     fn by_courier(&self, parcel: &Parcel) -> OrderCommand {
-        let (chance, shipment) = (&self.0.chance, parcel.id);
-        let says = |says| OrderCommand::CourierSays { shipment, says };
+        let (chance, shipment, mint) = (&self.0.chance, parcel.id, parcel.mint.unwrap_or_default());
+        let says = |says| OrderCommand::CourierSays { shipment, mint, says };
         if parcel.is_inside() && chance.per_mille(600) {
             return match (parcel.cancelling, chance.below(4)) {
                 (true, 0..2) | (false, 3) => says(CourierSays::NotFetched),
@@ -173,7 +173,7 @@ impl Packer {
             |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let is_partly = status == CourierStatus::PartlyDelivered;
         let accepted = if is_partly { parcel.lines.iter().map(accepted).collect() } else { Vec::new() };
-        OrderCommand::CourierTold { shipment, status, accepted }
+        OrderCommand::CourierTold { shipment, mint, status, accepted }
     }
 
     fn return_step(&self, known: &Return) -> ReturnStep {
