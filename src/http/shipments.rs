@@ -55,7 +55,7 @@ pub struct HoldInput {
 /// A parcel to be made.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
-#[schema(example = json!({"courier": "own", "tracking": "RX-4711"}))]
+#[schema(example = json!({}))]
 pub struct ShipmentInput {
     /// Units of lines, each SKU once; all that are in no parcel yet where this is absent.
     #[schema(min_items = 1, max_items = 100)]

@@ -470,8 +470,13 @@ async fn deep_mailboxes_are_shown_while_they_are_deep() {
         }
     };
     timeout(SOON, look).await.expect("it is deep");
-    let shown = deepest().await;
-    assert_eq!((&shown[0]["id"], &shown[0]["mailbox_depth"]), (&json!(vendor), &json!(limits::DEEP_MAILBOX)));
+    // It is one deeper until the first of them has come to its turn.
+    let shown = crate::until("the first to be in its turn", async || {
+        let shown = deepest().await;
+        (shown[0]["mailbox_depth"] == json!(limits::DEEP_MAILBOX)).then_some(shown)
+    })
+    .await;
+    assert_eq!(shown[0]["id"], json!(vendor));
     let overview = client.get(OVERVIEW).bearer(&admin).send().await.expect(200);
     let mailboxes = &overview.body["tiles"]["mailboxes"];
     assert_eq!((&mailboxes["from_depth"], &mailboxes["items"][0]["id"]), (&json!(16), &json!(vendor)));
