@@ -145,7 +145,7 @@ impl ReceiveInput {
 fn found(order: &OrderView, sub: SubOrderId, id: ReturnId) -> Result<&Return> {
     let own = order.sub_orders.iter().find(|own| own.id == sub).ok_or(Reject::OrderUnknown).map_err(Problem::from)?;
     let found = order.returns.iter().find(|known| known.id == id && known.vendor == own.vendor);
-    Ok(found.ok_or(Reject::ReturnUnknown).map_err(Problem::from)?)
+    found.ok_or(Reject::ReturnUnknown).map_err(Problem::from)
 }
 
 /// What is done to a return, with the return as the answer.

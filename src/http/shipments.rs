@@ -174,8 +174,11 @@ impl<'a> ShipmentBody<'a> {
     }
 }
 
+/// What is to be in a parcel, who carries it, and by which number.
+type Wanted = (Vec<WantedLine>, Box<str>, Option<Box<str>>);
+
 impl ShipmentInput {
-    fn checked(self) -> Result<(Vec<WantedLine>, Box<str>, Option<Box<str>>)> {
+    fn checked(self) -> Result<Wanted> {
         let mut faults = Faults::default();
         let lines = units(&mut faults, self.lines.as_deref(), 1);
         let mut courier = self.courier.unwrap_or_else(|| "own".to_owned());
@@ -194,7 +197,7 @@ impl ShipmentInput {
 fn shipment(order: &OrderView, sub: SubOrderId, id: ShipmentId) -> Result<&Parcel> {
     let own = order.sub_orders.iter().find(|own| own.id == sub).ok_or(Reject::OrderUnknown).map_err(Problem::from)?;
     let found = own.parcels.iter().find(|parcel| parcel.id == id);
-    Ok(found.ok_or(Reject::ShipmentUnknown).map_err(Problem::from)?)
+    found.ok_or(Reject::ShipmentUnknown).map_err(Problem::from)
 }
 
 /// What a request does to a share, with the order as the answer.

@@ -75,9 +75,12 @@ async fn jobs(client: Client) -> Vec<Value> {
     listed.body["items"].as_array().expect("jobs").clone()
 }
 
+/// What was booked, and how it stands, by reference.
+type Books = BTreeMap<String, (Value, &'static str)>;
+
 /// A courier's platform: what it has booked, with what it was told of it, by reference; and what it was asked.
 #[derive(Clone, Default)]
-struct Depot(Arc<Mutex<(BTreeMap<String, (Value, &'static str)>, Vec<String>)>>);
+struct Depot(Arc<Mutex<(Books, Vec<String>)>>);
 
 impl Depot {
     async fn open(&self) -> String {
