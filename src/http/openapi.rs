@@ -9,8 +9,10 @@ use crate::http::answer::Shared;
 use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
 use crate::http::money::{Moment, MoneyBody};
+use crate::http::refunds::CancelOrderInput;
 use crate::http::routes;
 use crate::http::schema;
+use crate::http::shipments::{DeliverInput, PackInput, ShipmentInput};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -293,7 +295,15 @@ fn finish(operation: &mut Operation) {
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         // Of a session that goes on or ends, what is left out is in the cookie.
-        let optional = [Nothing::name(), RefreshInput::name()].map(|name| Ref::from_schema_name(name).ref_location);
+        let optional = [
+            Nothing::name(),
+            RefreshInput::name(),
+            CancelOrderInput::name(),
+            PackInput::name(),
+            ShipmentInput::name(),
+            DeliverInput::name(),
+        ];
+        let optional = optional.map(|name| Ref::from_schema_name(name).ref_location);
         let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if optional.contains(&schema.ref_location));
         if body.content.values().any(|content| matches!(content, RefOr::T(content) if says_nothing(content))) {
             body.required = Some(Required::False);

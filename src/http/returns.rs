@@ -17,7 +17,7 @@ use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::refunds::{UnitsInput, reason_is_of};
-use crate::http::shipments::UnitsBody;
+use crate::http::shipments::ParcelLineBody;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -87,7 +87,7 @@ pub struct ReturnBody {
     #[schema(value_type = String, example = "requested")]
     status: ReturnStatus,
     /// What is sent back.
-    lines: Vec<UnitsBody>,
+    lines: Vec<ParcelLineBody>,
     #[schema(value_type = String, example = "damaged")]
     reason: CreditReason,
     /// What came, once it has.
@@ -108,7 +108,7 @@ impl ReturnBody {
             id: known.id,
             sub_order_id: SubOrderId::of(order, known.vendor),
             status: known.status,
-            lines: known.lines.iter().map(UnitsBody::from).collect(),
+            lines: known.lines.iter().map(ParcelLineBody::from).collect(),
             reason: known.reason,
             received: known.received.iter().map(received).collect(),
             refund_id: known.refund,

@@ -93,12 +93,12 @@ only_objects!(PackInput, HoldInput, ShipmentInput, DeliverInput, AcceptedInput);
 
 /// Units of a line.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct UnitsBody {
+pub struct ParcelLineBody {
     sku_id: SkuId,
     quantity: i64,
 }
 
-impl From<&WantedLine> for UnitsBody {
+impl From<&WantedLine> for ParcelLineBody {
     fn from(line: &WantedLine) -> Self {
         Self { sku_id: line.sku, quantity: line.quantity }
     }
@@ -114,11 +114,11 @@ pub struct ShipmentBody<'a> {
     #[schema(value_type = String, example = "handed_over")]
     status: ShipmentStatus,
     /// What is in it.
-    lines: Vec<UnitsBody>,
+    lines: Vec<ParcelLineBody>,
     /// What of it was accepted, once it has arrived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    accepted: Vec<UnitsBody>,
+    accepted: Vec<ParcelLineBody>,
     /// Who carries it.
     #[schema(example = "own")]
     courier: &'a str,
@@ -155,7 +155,7 @@ impl<'a> ShipmentBody<'a> {
 
     /// Of an order.
     pub fn new(order: OrderId, parcel: &'a Parcel) -> Self {
-        let units = |lines: &[WantedLine]| lines.iter().map(UnitsBody::from).collect();
+        let units = |lines: &[WantedLine]| lines.iter().map(ParcelLineBody::from).collect();
         Self {
             id: parcel.id,
             sub_order_id: SubOrderId::of(order, parcel.vendor),
