@@ -242,7 +242,8 @@ def stuck(n):
     ]
     none = money("0.00")
     line = {"sku_id": uuid_text("sku", 1), "vendor_id": uuid_text("vendor", 1), "title": "Nakshi kantha", "quantity": 1, "unit_price": money("1250.00"), "line_total": money("1250.00"),
-            "list_price": money("1250.00"), "discount": none, "discounts": [], "points": none, "payable": money("1250.00"), "credited": 0, "credited_amount": none}
+            "list_price": money("1250.00"), "discount": none, "discounts": [], "points": none, "payable": money("1250.00"), "credited": 0, "credited_amount": none,
+            "cancelled": 0, "packed": 0, "shipped": 0, "delivered": 0, "returned": 0}
     sums = {"subtotal": money("1250.00"), "discount": none, "shipping": none, "shipping_discount": none, "fees": none, "tax": none, "prices_include_tax": True}
     plain = {"status": "awaiting_payment", **sums, "total": money("1250.00"), "total_due": money("1250.00"), "paid": none, "credited": none, "refunded": none, "refund_due": none,
              "lines": [line], "sub_orders": [], "payment": {"status": "pending", "method": "sandbox"}, "placed_at": told(NOW - timedelta(hours=1))}
