@@ -123,6 +123,12 @@ pub struct RefundBody<'a> {
 }
 
 impl<'a> RefundBody<'a> {
+    /// Of units for which nothing is left to be given back: there is no refund to wait for.
+    fn nothing(id: RefundId, sub_order_id: SubOrderId, reason: CreditReason, currency: Currency) -> Self {
+        let (amount, status) = (MoneyBody(Money::new(0, currency)), RefundStatus::Succeeded);
+        Self { id, sub_order_id, amount, points: 0, reason, status, attempt: 1, reference: None, failure: None }
+    }
+
     /// Of an order.
     pub fn new(order: OrderId, refund: &'a Refund, currency: Currency) -> Self {
         let Refund { id, vendor, amount, reason, status, attempt, reference, failure, .. } = refund;
@@ -299,7 +305,13 @@ pub async fn create_refund(
     let command = OrderCommand::Credit { by: caller.principal, vendor, wanted, seed };
     let answer = desk.order(command, &key, &body.raw).await?;
     // Under a key that was used before, the answer tells of the refund that was made then.
-    refund_answer(&answer, RefundId::from_uuid(seed.id.uuid()), true)
+    let id = RefundId::from_uuid(seed.id.uuid());
+    if answer.0.refunds.iter().all(|refund| refund.id != id) {
+        // All that was paid for it was given back before.
+        let body = RefundBody::nothing(id, sub, reason, view.currency);
+        return Ok(mark_replayed(json(StatusCode::CREATED, &body), answer.1));
+    }
+    refund_answer(&answer, id, true)
 }
 
 problems!(PreviewProblems: KEYED, BODY, ACTOR;

@@ -175,6 +175,23 @@ on_both_stores! {
         paid.audit_is_clean(&store).await;
     }
 
+    /// What was given back as an amount is not given back again for its units: they are credited, and there is no refund.
+    async fn units_of_which_all_was_given_back_are_refunded_with_nothing(store) {
+        let paid = Paid::with(&store, "tok_approve").await;
+        let parcel = paid.parcel(&paid.admin, 5).await;
+        paid.post(&paid.admin, &paid.of_parcel(&parcel, "deliver"), None, &json!({})).await.expect(200);
+        let all = json!({"amount": bdt("50.00"), "reason": "goodwill"});
+        paid.post(&paid.admin, &paid.of_share("refunds"), None, &all).await.expect(201);
+        let one = json!({"lines": pieces(&paid, 1), "restock": true, "reason": "damaged"});
+        let refund = paid.post(&paid.admin, &paid.of_share("refunds"), Some("u1"), &one).await.expect(201);
+        assert_eq!((refund.field("status"), &refund.body["amount"]), ("succeeded", &bdt("0.00")));
+        let again = paid.post(&paid.admin, &paid.of_share("refunds"), Some("u1"), &one).await.expect(201);
+        assert_eq!(again.body, refund.body);
+        let order = paid.refunds_are("succeeded").await;
+        assert_eq!((&order["refunded"], &order["lines"][0]["credited"]), (&bdt("50.00"), &json!(1)));
+        paid.audit_is_clean(&store).await;
+    }
+
     /// Others neither see nor move a vendor's parcels, a buyer packs nothing, and what is malformed is told.
     async fn parcels_are_moved_by_their_vendor_and_the_staff_alone(store) {
         let paid = Paid::with(&store, "tok_approve").await;

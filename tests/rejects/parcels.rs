@@ -4,6 +4,7 @@ use super::{checked_out, refusal};
 use crate::world::gateway::{APPROVE, DECLINE};
 use crate::world::shop::{buyer, sku, vendor};
 use haat::domain::buyer::Mint;
+use haat::domain::courier::CourierStatus;
 use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CreditId, ReturnId, ShipmentId};
@@ -140,6 +141,32 @@ fn every_step_is_decided_in_every_status() {
         };
         assert_eq!(said, expected, "{status:?}");
     }
+}
+
+/// A courier that says "in part" and not what was taken has nothing given back: somebody has to ask it.
+#[test]
+fn a_delivery_in_part_without_what_was_taken_is_for_people() {
+    let (order, now) = paid();
+    let (id, mint) = (shipment(1), Mint([3; 4]));
+    let parcel = NewParcel {
+        id,
+        vendor: vendor(0),
+        lines: Vec::new(),
+        courier: "platform".into(),
+        tracking_number: None,
+        booking: Some(mint),
+    };
+    let told = |status, accepted| OrderCommand::CourierTold { shipment: id, mint, status, accepted };
+    let booked = OrderCommand::Ship { by: SHOP, parcel: Box::new(parcel) };
+    let out = after(&order, &[booked, told(CourierStatus::PickedUp, Vec::new())], now);
+    for accepted in [Vec::new(), units(0)] {
+        let partly = after(&out, &[told(CourierStatus::PartlyDelivered, accepted)], now);
+        let view = partly.view(SHOP).expect("it is the staff's");
+        assert_eq!((view.amounts.credited, partly.parcels()[0].status), (0, ShipmentStatus::HandedOver));
+        assert_eq!(partly.attention(), ["parcel_astray"]);
+    }
+    let partly = after(&out, &[told(CourierStatus::PartlyDelivered, units(1))], now);
+    assert_eq!(partly.parcels()[0].accepted, units(1));
 }
 
 /// The rows of these refusals.

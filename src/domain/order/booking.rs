@@ -182,6 +182,14 @@ impl Body {
         if self.phase != Phase::Settled {
             return Ok(Vec::new());
         }
+        let astray = || match parcel.astray {
+            true => Vec::new(),
+            false => vec![Self::moved(parcel, ParcelStep::Astray, None)],
+        };
+        // What was taken is not known: nothing is given back before somebody has asked.
+        if status == CourierStatus::PartlyDelivered && accepted.iter().all(|line| line.quantity <= 0) {
+            return Ok(astray());
+        }
         let step = match status {
             CourierStatus::PickedUp => ParcelStep::HandOver,
             CourierStatus::InTransit | CourierStatus::OutForDelivery => return Ok(Vec::new()),
@@ -190,10 +198,6 @@ impl Body {
             CourierStatus::Refused => ParcelStep::Deliver { accepted: Some(Vec::new()) },
             CourierStatus::Returned => ParcelStep::Returned,
             CourierStatus::Lost => ParcelStep::Lost,
-        };
-        let astray = || match parcel.astray {
-            true => Vec::new(),
-            false => vec![Self::moved(parcel, ParcelStep::Astray, None)],
         };
         // Late, but nothing that contradicts: it was fetched, and has arrived meanwhile.
         if matches!(step, ParcelStep::HandOver) && !parcel.is_inside() && parcel.status != ShipmentStatus::Cancelled {
