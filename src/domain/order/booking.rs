@@ -270,7 +270,7 @@ impl Order {
     }
 }
 
-/// What is recorded of a booking that was asked for.
-pub(super) fn is_booked(mint: Option<Mint>) -> ShipmentStatus {
+/// How a parcel stands when it was just made: it waits for its courier, where one is asked.
+pub(super) fn status_when_made(mint: Option<Mint>) -> ShipmentStatus {
     if mint.is_some() { ShipmentStatus::Booking } else { ShipmentStatus::Draft }
 }

@@ -3,7 +3,7 @@
 //! Units and money are decided in one mailbox: a unit is cancelled or handed over, never both, whoever comes first. What has happened to a parcel
 //! outside is a fact: it is recorded also of a share that somebody has stopped meanwhile.
 
-use super::booking::is_booked;
+use super::booking::status_when_made;
 use super::line::OrderLine;
 use super::refund::{Credit, CreditReason, CreditSeed};
 use super::share::Share;
@@ -352,7 +352,7 @@ impl Body {
             goods.packed = goods.packed.saturating_sub(units).max(0);
             goods.in_parcels = goods.in_parcels.saturating_add(units);
         });
-        let (status, accepted, came_back) = (is_booked(booking), Vec::new(), false);
+        let (status, accepted, came_back) = (status_when_made(booking), Vec::new(), false);
         let (handed_over_at, delivered_at) = (None, None);
         self.parcels.push(Parcel {
             id,
