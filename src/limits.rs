@@ -255,6 +255,14 @@ pub const SHIPMENTS_PER_ORDER: usize = 64;
 /// For how many days after its delivery a buyer may send something back, where nothing else is set. What was recorded without a number means this
 /// one, so it never changes.
 pub const RETURN_DAYS: u32 = 14;
+/// How many orders a buyer may have open that are to be paid at the door, where nothing else is set.
+pub const CASH_OPEN_ORDERS: u32 = 3;
+/// After how many orders of which everything was refused at the door a buyer may pay there no more, where nothing else is set.
+pub const CASH_REFUSALS: u32 = 3;
+/// For how long such a refusal counts: 90 days.
+pub const CASH_REFUSALS_MS: i64 = 90 * 24 * 3_600_000;
+/// Rows of one remittance of a courier.
+pub const REMITTANCE_ROWS: usize = 500;
 /// Returns of one order.
 pub const RETURNS_PER_ORDER: usize = 32;
 /// Disputes of one order: a bank disputes a payment once, and seldom a second time.

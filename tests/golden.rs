@@ -4,6 +4,8 @@
 
 #[path = "golden/carts.rs"]
 mod carts;
+#[path = "golden/cash.rs"]
+mod cash;
 #[path = "golden/orders.rs"]
 mod orders;
 #[path = "golden/parcels.rs"]
@@ -90,6 +92,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     Packed = "packed", Unpacked = "unpacked", SharePutOnHold = "share_put_on_hold", ShareResumed = "share_resumed",
     ShipmentMade = "shipment_made", ShipmentMoved = "shipment_moved", ReturnRequested = "return_requested", ReturnMoved = "return_moved",
     CancelWished = "cancel_wished", CancelWishDropped = "cancel_wish_dropped",
+    LegAsked = "leg_asked", Confirmed = "confirmed", CashCollected = "cash_collected", CashRemitted = "cash_remitted",
     DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
@@ -119,11 +122,13 @@ variants!(CART_COMMANDS, cart_command, CartCommand {
     RemoveCoupon = "remove_coupon",
 });
 variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent {
-    CartFollowed = "cart_followed", CustomerEdited = "customer_edited",
+    CartFollowed = "cart_followed", CustomerEdited = "customer_edited", CashOpened = "cash_opened",
+    CashClosed = "cash_closed",
 });
-variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart", Customer = "customer" });
+variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart", Customer = "customer", Done = "done" });
 variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand {
     Cart = "cart", NextCart = "next_cart", Show = "show", Edit = "edit",
+    OpenCash = "open_cash", KeepCash = "keep_cash", CloseCash = "close_cash",
 });
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
@@ -137,7 +142,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
     LegReturned = "leg_returned", ReturnDue = "return_due",
     Pack = "pack", Unpack = "unpack", HoldShare = "hold_share", ResumeShare = "resume_share", Ship = "ship", MoveParcel = "move_parcel",
-    AskReturn = "ask_return", MoveReturn = "move_return", OpenWishes = "open_wishes", CourierSays = "courier_says", CourierTold = "courier_told",
+    AskReturn = "ask_return", MoveReturn = "move_return", OpenWishes = "open_wishes", CourierSays = "courier_says", CourierTold = "courier_told", RemitCash = "remit_cash",
     PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
@@ -446,6 +451,7 @@ fn order_events() -> Vec<OrderEvent> {
         OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(|status| OrderEvent::Ended { status }),
     );
     events.extend(parcels::events());
+    events.extend(cash::events());
     events
 }
 
@@ -538,6 +544,7 @@ fn order_commands() -> Vec<OrderCommand> {
     let milestones = [Milestone::Held, Milestone::Paid];
     commands.extend(milestones.map(|milestone| OrderCommand::Await { by, milestone }));
     commands.extend(parcels::commands());
+    commands.extend(cash::commands());
     commands
 }
 

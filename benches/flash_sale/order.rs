@@ -89,6 +89,7 @@ impl NewOrder {
         let (taken, due) = if paid { (total, 0) } else { (0, total) };
         let amounts = Amounts { total, paid: taken, total_due: due, ..Amounts::default() };
         let share = SubOrderView {
+            to_collect: 0,
             id: SubOrderId::of(self.id, item.vendor),
             vendor: item.vendor,
             status: if paid { SubOrderStatus::Paid } else { SubOrderStatus::Held },

@@ -15,6 +15,7 @@ use crate::domain::order::{DisputeTold, Order, OrderCommand, PaymentChoice};
 use crate::domain::payment::{
     Aim, Next, NextAction, Progress, RefundCall, RefundProgress, Verb, after_refund, after_refund_look_up,
 };
+use crate::domain::pricing::ON_DELIVERY;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
@@ -34,6 +35,9 @@ impl Shop {
     /// Why not: a refusal, or that the provider gives no answers.
     pub(crate) fn check_payment(&self, choice: &PaymentChoice) -> Result<(), NotLetIn> {
         let node = self.node();
+        if choice.method == ON_DELIVERY && node.settings.shop.cash_open_orders > 0 {
+            return Ok(());
+        }
         let provider = node.provider(&choice.method).ok_or_else(|| {
             let reason = "this shop does not take this payment method".into();
             NotLetIn::Refused(Reject::PaymentUnsupported { reason, token: false })

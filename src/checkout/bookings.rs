@@ -10,6 +10,7 @@ use crate::domain::courier::{
 use crate::domain::details::{Contact, Known};
 use crate::domain::ids::OrderId;
 use crate::domain::job::{Job, Target, TryOutcome};
+use crate::domain::money::Money;
 use crate::domain::order::{CourierSays, CourierWish};
 use crate::ports::NoAnswer;
 use crate::ports::couriers::{Courier, Destinations, Parcels, Told};
@@ -86,6 +87,7 @@ impl BookingWorker {
         courier: &dyn Courier,
         name: ParcelName,
         book: Option<Vec<ParcelLine>>,
+        collect: Option<Money>,
     ) -> Result<CourierSays, Undone> {
         let Some(lines) = book else {
             return Ok(match courier.cancel(name).await? {
@@ -99,7 +101,7 @@ impl BookingWorker {
         let Some(contact) = self.contact(name.order).await? else {
             return Ok(CourierSays::Refused { why: NO_ADDRESS.into() });
         };
-        let call = BookingCall { name, lines, to: contact.shipping_address, collect: None };
+        let call = BookingCall { name, lines, to: contact.shipping_address, collect };
         match courier.book(&call).await? {
             BookingAnswer::Booked(booking) => self.booked(courier, booking).await,
             BookingAnswer::Refused { why } => Ok(CourierSays::Refused { why: why.into() }),
@@ -108,12 +110,12 @@ impl BookingWorker {
 
     async fn all(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
         let (mut unanswered, mut nobodys) = (None, None);
-        for CourierWish { courier, name, book } in self.parcels.wishes(order).await? {
+        for CourierWish { courier, name, book, collect } in self.parcels.wishes(order).await? {
             let Some(courier) = self.couriers.iter().find(|known| known.name() == &*courier) else {
                 nobodys = Some(courier);
                 continue;
             };
-            match self.carry_out(&**courier, name, book).await {
+            match self.carry_out(&**courier, name, book, collect).await {
                 Ok(says) => self.parcels.says(name, says).await?,
                 // What others of its parcels come to does not wait for this one.
                 Err(Undone::Unanswered(no_answer)) => unanswered = Some(no_answer),

@@ -8,7 +8,7 @@ use crate::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use crate::domain::coupon::Single;
 use crate::domain::details::Contact;
 use crate::domain::entity::Principal;
-use crate::domain::ids::CouponId;
+use crate::domain::ids::{CouponId, CustomerId};
 use crate::ports::{Clock, StoreKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
@@ -65,6 +65,20 @@ impl BuyerKeys {
         }
         let account_mail = of_account.is_some();
         Buyer { keys, account_mail, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
+    }
+
+    /// Who counts how many orders a buyer has open that are to be paid at the door: the customer, and for a guest a customer who is nobody, whose id
+    /// follows from the number where to call. `None` where nobody can call there.
+    pub fn at_door(&self, by: Principal, contact: &Contact) -> Option<CustomerId> {
+        let address = &contact.shipping_address;
+        let phone = e164(address.phone.as_deref()?, &address.country)?;
+        match by {
+            Principal::Customer(customer) => Some(customer),
+            _ => {
+                let hash = self.hash("at the door", phone.as_bytes()).half();
+                Some(CustomerId::from_uuid(uuid::Builder::from_custom_bytes(hash).into_uuid()))
+            }
+        }
     }
 
     /// What follows the serial number in a coupon's code for one use: so nobody makes one up.

@@ -45,8 +45,9 @@ impl Parcels for Shop {
 #[async_trait]
 impl Hears for Shop {
     async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome {
-        let CourierTold { name, status, lines: accepted, .. } = told;
-        let command = OrderCommand::CourierTold { shipment: name.shipment, mint: name.mint, status, accepted };
+        let CourierTold { name, status, lines: accepted, collected, .. } = told;
+        let (shipment, mint) = (name.shipment, name.mint);
+        let command = OrderCommand::CourierTold { shipment, mint, status, accepted, collected };
         self.ask_of_parcels(order, command).await.map_or_else(|outcome| outcome, |_| TryOutcome::Done)
     }
 }

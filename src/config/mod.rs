@@ -2,6 +2,7 @@
 //! file of its own: its flags, and how they are checked.
 
 mod accounts;
+mod cash;
 mod courier;
 mod edge;
 pub mod keys;
@@ -13,6 +14,7 @@ mod stripe;
 mod trace;
 
 pub use accounts::{AccountArgs, AccountSettings};
+pub use cash::CashArgs;
 pub use courier::CourierArgs;
 pub use edge::EdgeArgs;
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
@@ -227,6 +229,9 @@ pub struct ServeArgs {
     /// Parcels.
     #[command(flatten)]
     pub courier: CourierArgs,
+    /// Orders that are paid at the door.
+    #[command(flatten)]
+    pub cash: CashArgs,
     /// Mails.
     #[command(flatten)]
     pub mail: MailArgs,
@@ -360,6 +365,8 @@ impl Config {
                 hold_ms: args.hold_seconds.saturating_mul(1000),
                 payment_ms: args.payment_seconds.saturating_mul(1000),
                 return_days: args.return_days,
+                cash_open_orders: args.cash.open_orders(),
+                cash_refusals: args.cash.cash_refusals,
             },
             payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,

@@ -234,6 +234,10 @@ pub struct Buyer {
     /// By which the orders of the e-mail address are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail_key: Option<MailKey>,
+    /// Who counts how many orders the buyer has open that are to be paid at the door, of an order that is: the customer, or for a guest whoever goes by
+    /// the number where to call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_door: Option<CustomerId>,
     /// For whom the prices are.
     #[serde(default, skip_serializing_if = "Audience::is_retail")]
     pub audience: Audience,

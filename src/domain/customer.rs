@@ -4,17 +4,21 @@
 //! here for the first cart, and nothing at a checkout: only when a cart is asked for and the last one is found not to be
 //! open does the next number count.
 //!
+//! It counts the orders of the customer that are open and to be paid at the door: of these a buyer may have a few at a time. A guest is counted by the
+//! number where to call, at a customer whose id follows from it, and who is nobody.
+//!
 //! And it knows which prices they have and whether they pay taxes, which the shop's people say. Whoever has other ones than everybody is published: a cart reads it
 //! there in its own turn, so a checkout asks no customer.
 
 use super::buyer::{Audience, Exemption};
 use super::entity::{
-    Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Part, Principal, Publication, RestoreError, read_own,
-    write_part,
+    Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
+    read_own, write_part,
 };
-use super::ids::{CartId, CustomerId, Kind};
+use super::ids::{CartId, CustomerId, EntityId, Kind, OrderId};
 use super::invariants::Breach;
-use super::knowledge::Knowledge;
+use super::knowledge::{Knowledge, Settings};
+use super::order::{NoCash, OrderCommand, Party};
 use super::reject::Reject;
 use super::rows::{CustomerRow, Rows};
 use super::time::Timestamp;
@@ -32,6 +36,24 @@ pub enum CustomerCommand {
     NextCart {
         /// The number.
         after: u32,
+    },
+    /// May one more order be open that is to be paid at the door?
+    OpenCash {
+        /// Which.
+        order: OrderId,
+    },
+    /// That order is accepted.
+    KeepCash {
+        /// Which.
+        order: OrderId,
+    },
+    /// That order is not open any more.
+    CloseCash {
+        /// Which.
+        order: OrderId,
+        /// Whether what was brought to the door was refused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// What are they?
     Show {
@@ -65,6 +87,19 @@ pub enum CustomerEvent {
         /// Its number.
         number: u32,
     },
+    /// An order is open that is to be paid at the door.
+    CashOpened {
+        /// Which.
+        order: OrderId,
+    },
+    /// It is not open any more.
+    CashClosed {
+        /// Which.
+        order: OrderId,
+        /// Whether what was brought to the door was refused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
+    },
     /// They are something else from now on.
     CustomerEdited {
         /// Which prices they have.
@@ -89,6 +124,8 @@ pub enum CustomerReply {
         /// Its number.
         number: u32,
     },
+    /// Done; nothing to show.
+    Done,
     /// What they are.
     Customer {
         /// Which prices they have.
@@ -111,9 +148,34 @@ pub struct Customer {
     /// Why they pay no tax.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exempt: Option<Exemption>,
+    /// The orders that are open and to be paid at the door, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cash: Vec<OrderId>,
+    /// When what was brought to the door was refused, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refusals: Vec<Timestamp>,
 }
 
 impl Customer {
+    /// The orders that are open and to be paid at the door.
+    pub fn open_cash(&self) -> &[OrderId] {
+        &self.cash
+    }
+
+    /// Whether one more order may be paid at the door.
+    fn may_pay_cash(&self, settings: &Settings, now: Timestamp) -> Result<(), Reject> {
+        let refuse = |why| Err(Reject::CodNotAvailable { why, vendor_ids: Vec::new() });
+        let counts = |at: &&Timestamp| now.millis_since(**at) < limits::CASH_REFUSALS_MS;
+        if self.cash.len() >= settings.cash_open_orders as usize {
+            return refuse(NoCash::OpenOrders);
+        }
+        let most = settings.cash_refusals as usize;
+        if most > 0 && self.refusals.iter().filter(counts).count() >= most {
+            return refuse(NoCash::Refusals);
+        }
+        Ok(())
+    }
+
     /// As its row; `None` while it is as everybody is.
     pub fn row(&self) -> Option<CustomerRow> {
         self.group.map(|group| CustomerRow { id: self.id, group, exempt: self.exempt })
@@ -137,14 +199,14 @@ impl Decides for Customer {
     type Reply = CustomerReply;
 
     fn new(id: CustomerId) -> Self {
-        Self { id, cart: 0, group: None, exempt: None }
+        Self { id, cart: 0, group: None, exempt: None, cash: Vec::new(), refusals: Vec::new() }
     }
 
     fn decide(
         &self,
         command: &CustomerCommand,
-        _knowledge: &Knowledge<'_>,
-        _now: Timestamp,
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
     ) -> Result<Vec<CustomerEvent>, Reject> {
         match command {
             // Of several who found the same cart closed, the first moves on, and the others come along. A number that was
@@ -157,6 +219,19 @@ impl Decides for Customer {
                 Ok(vec![CustomerEvent::CartFollowed { number: after + 1 }])
             }
             CustomerCommand::Cart | CustomerCommand::NextCart { .. } => Ok(Vec::new()),
+            CustomerCommand::OpenCash { order } | CustomerCommand::KeepCash { order } if self.cash.contains(order) => {
+                Ok(Vec::new())
+            }
+            CustomerCommand::OpenCash { order } => {
+                self.may_pay_cash(knowledge.settings, now)?;
+                Ok(vec![CustomerEvent::CashOpened { order: *order }])
+            }
+            // It is accepted: that it is not counted, because a store was taken back from a backup, is no reason to undo it.
+            CustomerCommand::KeepCash { order } => Ok(vec![CustomerEvent::CashOpened { order: *order }]),
+            CustomerCommand::CloseCash { order, refused } if self.cash.contains(order) => {
+                Ok(vec![CustomerEvent::CashClosed { order: *order, refused: *refused }])
+            }
+            CustomerCommand::CloseCash { .. } => Ok(Vec::new()),
             CustomerCommand::Show { by } => Self::may(*by, Action::SeeCustomers).map(|()| Vec::new()),
             CustomerCommand::Edit { by, group, exempt } => {
                 Self::may(*by, Action::EditCustomers)?;
@@ -170,8 +245,16 @@ impl Decides for Customer {
         }
     }
 
-    fn apply(&mut self, event: &CustomerEvent, _at: Timestamp) {
+    fn apply(&mut self, event: &CustomerEvent, at: Timestamp) {
         match event {
+            CustomerEvent::CashOpened { order } => self.cash.push(*order),
+            CustomerEvent::CashClosed { order, refused } => {
+                self.cash.retain(|open| open != order);
+                self.refusals.retain(|refused| at.millis_since(*refused) < limits::CASH_REFUSALS_MS);
+                if *refused {
+                    self.refusals.push(at);
+                }
+            }
             CustomerEvent::CartFollowed { number } => self.cart = *number,
             CustomerEvent::CustomerEdited { group, exempt, .. } => (self.group, self.exempt) = (Some(*group), *exempt),
         }
@@ -182,10 +265,30 @@ impl Decides for Customer {
             CustomerCommand::Cart | CustomerCommand::NextCart { .. } => {
                 CustomerReply::Cart { cart: CartId::of_customer(self.id, self.cart), number: self.cart }
             }
+            CustomerCommand::OpenCash { .. } | CustomerCommand::KeepCash { .. } | CustomerCommand::CloseCash { .. } => {
+                CustomerReply::Done
+            }
             CustomerCommand::Show { .. } | CustomerCommand::Edit { .. } => {
                 CustomerReply::Customer { group: self.group.unwrap_or_default(), exempt: self.exempt }
             }
         }))
+    }
+
+    fn respond(&self, command: &CustomerCommand, outcome: Result<(), &Reject>) -> Option<Message> {
+        let with = Party::Cash(self.id);
+        let (order, answer) = match (command, outcome) {
+            (CustomerCommand::OpenCash { order }, Ok(())) => (order, OrderCommand::LegHeld { with }),
+            (CustomerCommand::OpenCash { order }, Err(reject)) => {
+                (order, OrderCommand::LegRefused { with, reason: reject.clone() })
+            }
+            (CustomerCommand::KeepCash { order }, Ok(())) => (order, OrderCommand::LegCommitted { with }),
+            (CustomerCommand::CloseCash { order, .. }, Ok(())) => (order, OrderCommand::LegReleased { with }),
+            (CustomerCommand::KeepCash { order } | CustomerCommand::CloseCash { order, .. }, Err(reject)) => {
+                (order, OrderCommand::LegFailed { with, reason: reject.clone() })
+            }
+            _ => return None,
+        };
+        Some(Message::Order { id: *order, command: answer })
     }
 
     fn publications(&self, events: &[CustomerEvent]) -> Vec<Publication> {
@@ -238,7 +341,11 @@ impl Keeps for Customer {
 impl Checks for Customer {
     fn check(&self) -> Result<(), Breach> {
         // Every number is a good one.
-        Ok(())
+        let twice = |(place, order): (usize, &OrderId)| self.cash[..place].contains(order);
+        match self.cash.iter().enumerate().any(twice) {
+            true => Err(Breach::new("an_order_is_counted_once", self.id.entity(), format!("{:?}", self.cash))),
+            false => Ok(()),
+        }
     }
 
     fn summary(&self) -> serde_json::Value {
@@ -247,6 +354,7 @@ impl Checks for Customer {
             "carts": u64::from(self.cart) + 1,
             "group": self.group.unwrap_or_default(),
             "exempt": self.exempt,
+            "open_cash_orders": self.cash,
         })
     }
 }
@@ -254,7 +362,6 @@ impl Checks for Customer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::EntityId as _;
     use uuid::Uuid;
 
     fn customer() -> Customer {

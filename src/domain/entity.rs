@@ -180,6 +180,14 @@ pub enum Step {
     AskCredit,
     /// A coupon makes free what was used by what was cancelled of a paid order.
     ReturnUse,
+    /// An order that is to be paid at the door asks whether its buyer may have one more.
+    OpenCash,
+    /// Such an order is accepted.
+    KeepCash,
+    /// Such an order ends before it is accepted.
+    DropCash,
+    /// Nothing of such an order is to be brought to a door any more.
+    CloseCash,
 }
 
 impl Step {
@@ -204,6 +212,10 @@ impl Step {
             Step::Restock => "restock",
             Step::AskCredit => "ask_credit",
             Step::ReturnUse => "return_use",
+            Step::OpenCash => "open_cash",
+            Step::KeepCash => "keep_cash",
+            Step::DropCash => "drop_cash",
+            Step::CloseCash => "close_cash",
         }
     }
 
@@ -219,6 +231,7 @@ impl Step {
             | Step::AskHold
             | Step::AskCredit => Kind::Order,
             Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
+            Step::OpenCash | Step::KeepCash | Step::DropCash | Step::CloseCash => Kind::Customer,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse | Step::ReturnUse => Kind::Coupon,
         }
     }

@@ -412,6 +412,16 @@ impl CreditId {
         Self(shaped_like(shipment.0, xxh3_128(&[b"refused ", shipment.0.as_bytes().as_slice()].concat())))
     }
 
+    /// What was collected for a parcel beyond what was due.
+    pub fn of_collection(shipment: ShipmentId) -> Self {
+        Self(shaped_like(shipment.0, xxh3_128(&[b"collected ", shipment.0.as_bytes().as_slice()].concat())))
+    }
+
+    /// What was not collected for a parcel, and is the shop's loss.
+    pub fn of_loss(shipment: ShipmentId) -> Self {
+        Self(shaped_like(shipment.0, xxh3_128(&[b"lost cash ", shipment.0.as_bytes().as_slice()].concat())))
+    }
+
     /// What of a parcel comes back into stock.
     pub fn of_shipment(shipment: ShipmentId) -> Self {
         Self(shaped_like(shipment.0, xxh3_128(&[b"back ", shipment.0.as_bytes().as_slice()].concat())))

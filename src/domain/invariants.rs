@@ -5,7 +5,7 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 35] = [
+pub const NAMES: [&str; 37] = [
     "cart_lines_are_sane",
     "cart_coupons_are_sane",
     "checkout_has_details",
@@ -41,6 +41,8 @@ pub const NAMES: [&str; 35] = [
     "uses_are_within_limits",
     "uses_add_up",
     "a_code_is_used_once",
+    "cash_is_collected_once",
+    "an_order_is_counted_once",
 ];
 
 /// An invariant that does not hold: a bug, never a user's error.

@@ -131,12 +131,21 @@ pub struct Settings {
     pub payment_ms: i64,
     /// For how many days after its delivery a buyer may send something back.
     pub return_days: u32,
+    /// How many orders a buyer may have open that are to be paid at the door.
+    pub cash_open_orders: u32,
+    /// After how many orders of which everything was refused at the door, within the last 90 days, a buyer may pay there no more; 0 for any number.
+    pub cash_refusals: u32,
 }
 
 impl Settings {
     /// What is set where nobody sets anything else.
-    pub const DEFAULT: Self =
-        Self { hold_ms: limits::HOLD_MS, payment_ms: limits::PAYMENT_MS, return_days: limits::RETURN_DAYS };
+    pub const DEFAULT: Self = Self {
+        hold_ms: limits::HOLD_MS,
+        payment_ms: limits::PAYMENT_MS,
+        return_days: limits::RETURN_DAYS,
+        cash_open_orders: limits::CASH_OPEN_ORDERS,
+        cash_refusals: limits::CASH_REFUSALS,
+    };
 }
 
 /// Everything that may be known, as one set that does not change while something is decided.

@@ -13,7 +13,7 @@ pub use shortage::Shortage;
 use super::cart::QuoteDiffers;
 use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
-use super::order::{NotFulfillable, NotReturnable, OrderStatus, RefundStatus, ResolveAs};
+use super::order::{NoCash, NotFulfillable, NotReturnable, OrderStatus, RefundStatus, ResolveAs};
 use super::pricing::NotApplicable;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -330,13 +330,17 @@ rejects! {
         text: "the quote does not hold any more: {}", why.name()
     }
 
-    /// No shipping method that was chosen, or that serves there, takes payment on delivery.
+    /// It cannot be paid on delivery: no shipping method that was chosen, or that serves there, takes that, or the buyer has had too many such orders.
     CodNotAvailable {
-        /// Whose.
+        /// Why.
+        #[serde(default = "NoCash::method", skip_serializing_if = "NoCash::is_method")]
+        why: NoCash = NoCash::Method,
+        /// Whose methods, where it is for them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         vendor_ids: Vec<VendorId> = vec![VendorId::from_uuid(Uuid::nil())],
     } = Conflict {
         code: "cod_not_available", title: "It cannot be paid on delivery",
-        text: "no shipping method there takes payment on delivery"
+        text: "{}", why.text()
     }
 
     /// Nobody ships there, or not in the way that was chosen.

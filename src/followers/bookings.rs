@@ -26,8 +26,8 @@ impl Follower for Bookings {
         kind == Kind::Order
     }
 
-    fn contains(&self) -> Option<&'static [u8]> {
-        Some(SHIPMENT)
+    fn contains(&self) -> &'static [&'static [u8]] {
+        &[SHIPMENT]
     }
 
     fn read(&mut self, record: &AnyRecord, origin: Origin, made: &mut Made) -> Result<(), Unread> {

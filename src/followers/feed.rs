@@ -260,7 +260,7 @@ mod tests {
     use tokio::time::Instant;
     use uuid::Uuid;
 
-    const VENDORS: Interest = Interest { kind: Kind::Vendor, contains: None };
+    const VENDORS: Interest = Interest { kind: Kind::Vendor, contains: &[] };
 
     fn frame(seq: u64, payload: &[u8]) -> Frame {
         let (batch, at) = (Uuid::nil(), Timestamp::from_millis(1));
@@ -335,9 +335,11 @@ mod tests {
         assert!(matches!(&found[0], Found::Read(AnyRecord::Vendor(record), 1) if record.version == 1));
         assert!(matches!(&found[1], Found::Broken(_, 2, _)));
         assert_eq!(found.len(), 2);
-        let some = |text| [Interest { contains: Some(text), ..VENDORS }];
-        let of = |text| Fed::new(frame(1, lines.as_bytes())).records(&some(text)).expect("the frame is sound").len();
-        assert_eq!((of(b"vendor_created"), of(b"of_no_kind"), of(b"of_another")), (1, 1, 0));
+        let some = |texts| [Interest { contains: texts, ..VENDORS }];
+        let of = |texts: &'static [&'static [u8]]| {
+            Fed::new(frame(1, lines.as_bytes())).records(&some(texts)).expect("the frame is sound").len()
+        };
+        assert_eq!((of(&[b"vendor_created"]), of(&[b"of_no_kind"]), of(&[b"of_another"])), (1, 1, 0));
         assert!(Fed::new(frame(1, b"no record")).records(&[VENDORS]).is_err());
     }
 

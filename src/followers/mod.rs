@@ -84,9 +84,9 @@ pub trait Follower: Send + 'static {
     /// Whether it reads the records of this kind.
     fn reads(&self, kind: Kind) -> bool;
 
-    /// What stands in every line that it has to read, where there is such a text: lines without it are not decoded.
-    fn contains(&self) -> Option<&'static [u8]> {
-        None
+    /// Texts of which one stands in every line that it has to read, where there are such texts: lines without any are not decoded.
+    fn contains(&self) -> &'static [&'static [u8]] {
+        &[]
     }
 
     /// Adds what follows from a record. The records of an entity come in order, but after a failure some come again: what is kept in memory must
@@ -110,16 +110,17 @@ pub fn all() -> Vec<Box<dyn Follower>> {
     ]
 }
 
-/// Which records are decoded: those of this kind in whose line this text stands, where it must.
+/// Which records are decoded: those of this kind in whose line one of these texts stands, where there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest {
     pub(super) kind: Kind,
-    pub(super) contains: Option<&'static [u8]>,
+    pub(super) contains: &'static [&'static [u8]],
 }
 
 impl Interest {
     pub(super) fn has(&self, kind: Kind, line: &[u8]) -> bool {
-        self.kind == kind && self.contains.is_none_or(|text| memmem::find(line, text).is_some())
+        let stands = |text: &&[u8]| memmem::find(line, text).is_some();
+        self.kind == kind && (self.contains.is_empty() || self.contains.iter().any(stands))
     }
 }
 

@@ -9,6 +9,8 @@ use crate::ports::{BeginFrom, Made};
 
 /// What stands in the record of a payment, and in no text within a record, where quotation marks are escaped.
 const PAID: &[u8] = br#""type":"paid""#;
+/// What stands in the record by which an order is accepted that is paid at the door.
+const CONFIRMED: &[u8] = br#""type":"confirmed""#;
 
 /// The follower.
 pub(super) struct OrderMails;
@@ -26,15 +28,15 @@ impl Follower for OrderMails {
         kind == Kind::Order
     }
 
-    fn contains(&self) -> Option<&'static [u8]> {
-        Some(PAID)
+    fn contains(&self) -> &'static [&'static [u8]] {
+        &[PAID, CONFIRMED]
     }
 
     fn read(&mut self, record: &AnyRecord, origin: Origin, made: &mut Made) -> Result<(), Unread> {
         let AnyRecord::Order(record) = record else { return Ok(()) };
         for (position, event) in (0..).zip(&record.events) {
             // A payment of another amount than was asked for, or of one that had been given up, is no `Paid`.
-            if matches!(event, OrderEvent::Paid { .. }) {
+            if matches!(event, OrderEvent::Paid { .. } | OrderEvent::Confirmed) {
                 let kind = JobKind::OrderPaidMail;
                 let id = origin.job(position, kind);
                 made.jobs.push(NewJob {
@@ -80,10 +82,26 @@ mod tests {
     }
 
     #[test]
+    fn an_order_that_is_paid_at_the_door_is_a_job_when_it_is_accepted() {
+        let entity = OrderId::from_uuid(Uuid::from_u128(1)).entity();
+        let (at, events) = (Timestamp::from_millis(5), vec![OrderEvent::Confirmed]);
+        let record = AnyRecord::Order(Record { entity, version: 4, at, events, answers: Vec::new() });
+        let mut made = Made::default();
+        OrderMails
+            .read(&record, Origin { batch: Uuid::from_u128(9), partition: 3, position: 0 }, &mut made)
+            .expect("read");
+        assert_eq!(made.jobs.len(), 1);
+    }
+
+    #[test]
     fn a_payment_is_seen_in_its_line() {
         let line = |event: OrderEvent| serde_json::to_vec(&event).expect("JSON");
         let has = |line: &[u8]| line.windows(PAID.len()).any(|part| part == PAID);
         assert!(has(&line(OrderEvent::Paid { amount: 100 })));
+        assert!(
+            String::from_utf8(line(OrderEvent::Confirmed)).expect("text").as_bytes()
+                == [b"{", CONFIRMED, b"}"].concat()
+        );
         assert!(!has(&line(OrderEvent::PaymentFailed { reason: String::from_utf8_lossy(PAID).into_owned() })));
     }
 

@@ -26,8 +26,8 @@ impl Follower for Refunds {
         kind == Kind::Order
     }
 
-    fn contains(&self) -> Option<&'static [u8]> {
-        Some(REFUND)
+    fn contains(&self) -> &'static [&'static [u8]] {
+        &[REFUND]
     }
 
     fn read(&mut self, record: &AnyRecord, origin: Origin, made: &mut Made) -> Result<(), Unread> {

@@ -8,6 +8,7 @@ use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{Address, PaymentChoice};
 use crate::domain::payment::holds_card_number;
+use crate::domain::pricing::ON_DELIVERY;
 use crate::domain::reject::Reject;
 use crate::domain::text::{TextKind, is_blank};
 use crate::http::HttpState;
@@ -106,9 +107,9 @@ pub struct PaymentInput {
     /// Which gateway; `sandbox` is built in.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     method: String,
-    /// The gateway's name for the buyer's means of payment.
+    /// The gateway's name for the buyer's means of payment; not needed for what is paid at the door.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-    token: String,
+    token: Option<String>,
 }
 
 only_objects!(CheckoutInput, AddressInput, PaymentInput);
@@ -193,6 +194,9 @@ pub(super) fn check_address(faults: &mut Faults, fields: &AddressFields, address
     }
 }
 
+/// Whoever brings what is paid at the door must be able to call, and a guest's open orders are counted by it.
+const PHONE_NEEDED: &str = "a number where to call is needed to pay on delivery";
+
 impl CheckoutInput {
     fn checked(mut self, quotes: impl Fn(&str) -> Option<Quote>) -> Result<Checked> {
         let mut faults = Faults::default();
@@ -202,17 +206,31 @@ impl CheckoutInput {
             email => faults.optional("email", email.as_mut(), TextKind::Code, limit),
         }
         let shipping_address = self.shipping_address.checked(&mut faults, &SHIPPING);
-        for (field, text) in [("payment.method", &self.payment.method), ("payment.token", &self.payment.token)] {
-            if text.is_empty() {
-                faults.add(field, "it must not be empty");
+        let method = self.payment.method;
+        let token = match self.payment.token {
+            None if method != ON_DELIVERY => {
+                faults.add("payment.token", "it is missing");
+                String::new()
             }
-            faults.opaque(field, text, TextKind::Code, limit);
+            Some(token) if token.is_empty() => {
+                faults.add("payment.token", "it must not be empty");
+                token
+            }
+            token => token.unwrap_or_default(),
+        };
+        if method.is_empty() {
+            faults.add("payment.method", "it must not be empty");
+        }
+        faults.opaque("payment.method", &method, TextKind::Code, limit);
+        faults.opaque("payment.token", &token, TextKind::Code, limit);
+        if method == ON_DELIVERY && shipping_address.phone.is_none() {
+            faults.add("shipping_address.phone", PHONE_NEEDED);
         }
         let address = &shipping_address;
         // A phone's number may well look like a card's, and so may a mailbox that is called like one.
         let written = [
-            ("payment.token", self.payment.token.as_str()),
-            ("payment.method", &self.payment.method),
+            ("payment.token", token.as_str()),
+            ("payment.method", &method),
             ("shipping_address.name", &address.name),
             ("shipping_address.line1", &address.line1),
             ("shipping_address.line2", address.line2.as_deref().unwrap_or_default()),
@@ -235,7 +253,8 @@ impl CheckoutInput {
             shipping,
             quote: quote.flatten().map(Box::new),
             contact: Contact { email: self.email, shipping_address },
-            payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
+            // What is paid at the door has no means of payment to keep.
+            payment: PaymentChoice { token: if method == ON_DELIVERY { String::new() } else { token }, method },
             expected_total,
         })
     }
@@ -271,7 +290,15 @@ pub async fn check_out(
     let checked = body.value.checked(|text| services.quotes.open(text))?;
     let Checked { contact, payment, expected_total, shipping, quote } = checked;
     let total_in = expected_total.map(|total| total.currency);
-    let (mint, buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, caller.account_mail, &contact));
+    let (mint, mut buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, caller.account_mail, &contact));
+    if payment.method == ON_DELIVERY {
+        let mut faults = Faults::default();
+        buyer.at_door = buyers.at_door(caller.principal, &contact);
+        if buyer.at_door.is_none() {
+            faults.add("shipping_address.phone", PHONE_NEEDED);
+        }
+        faults.done(&INVALID_BODY)?;
+    }
     let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, shipping, quote, mint, buyer };
     let (wait, applied) = prefer::wait(&headers).unzip();
     let asker = Asker { by: caller.principal, from };

@@ -3,6 +3,7 @@
 use crate::actors::shop::Failure;
 use crate::domain::json;
 use crate::domain::money::Money;
+use crate::domain::order::NoCash;
 use crate::domain::reject::{Reject, RejectClass, RejectKind, Shortage};
 use crate::http::money::{Moment, MoneyBody};
 use crate::ports::StoreError;
@@ -334,8 +335,11 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
         Reject::QuantityOutOfRange { limit, sku_id: Some(sku_id) } => {
             told.extend([("sku_id", json!(sku_id)), ("max_quantity", json!(limit))]);
         }
-        Reject::AddressNotServed { vendor_ids } | Reject::CodNotAvailable { vendor_ids } => {
-            told.push(("vendor_ids", json!(vendor_ids)));
+        Reject::AddressNotServed { vendor_ids } => told.push(("vendor_ids", json!(vendor_ids))),
+        Reject::CodNotAvailable { why, vendor_ids } => {
+            // Where nothing is said it is for the methods of these vendors.
+            told.extend((*why != NoCash::Method).then(|| ("why", json!(why))));
+            told.extend((!vendor_ids.is_empty()).then(|| ("vendor_ids", json!(vendor_ids))));
         }
         Reject::AmountBelowMinimum { minimum } => told.push(("minimum", json!(MoneyBody(*minimum)))),
         Reject::RefundExceedsPayment { refundable } => told.push(("refundable", json!(MoneyBody(*refundable)))),

@@ -211,12 +211,14 @@ pub struct AmountsBody {
     total_due: MoneyBody,
     /// What is still to be given back: the same where it is below 0.
     refund_due: MoneyBody,
+    /// What cash was rounded by, where it was: what is due is that much more, or less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounding: Option<MoneyBody>,
 }
 
 impl AmountsBody {
     fn new(amounts: Amounts, currency: Currency) -> Self {
-        // What cash is rounded by is shown once there is cash.
-        let Amounts { total, credited, rounding: _, paid, refunded, total_due, refund_due } = amounts;
+        let Amounts { total, credited, rounding, paid, refunded, total_due, refund_due } = amounts;
         let money = |minor| MoneyBody(Money::new(minor, currency));
         Self {
             total: money(total),
@@ -225,6 +227,7 @@ impl AmountsBody {
             refunded: money(refunded),
             total_due: money(total_due),
             refund_due: money(refund_due),
+            rounding: (rounding != 0).then(|| money(rounding)),
         }
     }
 }
@@ -251,6 +254,9 @@ pub struct SubOrderBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "address")]
     on_hold: Option<HoldReason>,
+    /// What is to be collected for it at the door, to what can be handed over in cash. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_collect: Option<MoneyBody>,
 }
 
 /// How an order is paid.
@@ -380,8 +386,9 @@ impl<'a> OrderBody<'a> {
                 order.currency,
             ),
             amounts: AmountsBody::new(sub.amounts, order.currency),
-            shipments: sub.parcels.iter().map(|parcel| ShipmentBody::new(order.id, parcel)).collect(),
+            shipments: sub.parcels.iter().map(|parcel| ShipmentBody::new(order.id, order.currency, parcel)).collect(),
             on_hold: sub.on_hold,
+            to_collect: (sub.to_collect > 0).then(|| MoneyBody(Money::new(sub.to_collect, order.currency))),
         };
         Self {
             sums: SumsBody::new(
@@ -469,6 +476,7 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(sub.amounts, order.currency),
             shipments: Vec::new(),
             on_hold: None,
+            to_collect: None,
         };
         Self {
             sums: SumsBody::new(

@@ -79,12 +79,15 @@ impl ResolveInput {
 pub struct StuckBody<'a> {
     /// Since when.
     since: Moment,
-    /// Why: `amount_differs`, `void_refused`, `step_failed` or `no_answer`.
+    /// Why: `amount_differs`, `void_refused`, `step_failed`, `collection_mismatch` or `no_answer`.
     #[schema(example = "amount_differs")]
     why: &'static str,
     /// What the payment provider says that it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     told: Option<MoneyBody>,
+    /// What is missing of what was to be collected at the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<MoneyBody>,
     /// Whether the provider says that it has given that back.
     #[serde(skip_serializing_if = "Option::is_none")]
     given_back: Option<bool>,
@@ -107,10 +110,14 @@ impl<'a> StuckBody<'a> {
             Trouble::VoidRefused { reason, .. } => (None, Some(&**reason), None),
             Trouble::StepFailed { vendor, reason } => (None, Some(&**reason), Some(*vendor)),
             Trouble::LegFailed { reason, .. } => (None, Some(&**reason), None),
-            Trouble::NoAnswer => (None, None, None),
+            Trouble::CashShort { .. } | Trouble::NoAnswer => (None, None, None),
         };
         let told = why.told().map(MoneyBody);
-        Some(Self { since: Moment(*since), why: why.code(), told, given_back, reason, vendor_id, resolve_as })
+        let missing = match why {
+            Trouble::CashShort { missing } => Some(MoneyBody(*missing)),
+            _ => None,
+        };
+        Some(Self { since: Moment(*since), why: why.code(), told, missing, given_back, reason, vendor_id, resolve_as })
     }
 }
 

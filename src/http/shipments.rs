@@ -3,6 +3,7 @@
 use crate::actors::shop::Shop;
 use crate::checkout::buyers::{self, BuyerKeys};
 use crate::domain::ids::{OrderId, ShipmentId, SkuId, SubOrderId};
+use crate::domain::money::{Currency, Money};
 use crate::domain::order::{
     CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelStep, ShipmentStatus,
 };
@@ -17,7 +18,7 @@ use crate::http::desk::{Desk, units};
 use crate::http::error::{INVALID_BODY, Problem, Result};
 use crate::http::extract::{Ids, Ids3, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
-use crate::http::money::{Moment, Page};
+use crate::http::money::{Moment, MoneyBody, Page, TotalInput};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
@@ -76,6 +77,8 @@ pub struct DeliverInput {
     /// What was accepted, each SKU once; all of it where this is absent. What does not stand here, or with fewer units, was not accepted.
     #[schema(min_items = 1, max_items = 100)]
     lines: Option<Vec<AcceptedInput>>,
+    /// What was collected, of an order that is paid at the door; it may be absent where nothing is due.
+    collected: Option<TotalInput>,
 }
 
 /// Units of a line that were accepted.
@@ -141,6 +144,9 @@ pub struct ShipmentBody<'a> {
     handed_over_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivered_at: Option<Moment>,
+    /// What was collected for it at the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collected: Option<MoneyBody>,
     #[serde(skip)]
     is_fetched: bool,
 }
@@ -154,7 +160,7 @@ impl<'a> ShipmentBody<'a> {
     }
 
     /// Of an order.
-    pub fn new(order: OrderId, parcel: &'a Parcel) -> Self {
+    pub fn new(order: OrderId, currency: Currency, parcel: &'a Parcel) -> Self {
         let units = |lines: &[WantedLine]| lines.iter().map(ParcelLineBody::from).collect();
         Self {
             id: parcel.id,
@@ -169,6 +175,7 @@ impl<'a> ShipmentBody<'a> {
             cancelling: parcel.cancelling,
             handed_over_at: parcel.handed_over_at.map(Moment),
             delivered_at: parcel.delivered_at.map(Moment),
+            collected: parcel.cash.map(|cash| MoneyBody(Money::new(cash.collected, currency))),
             is_fetched: parcel.mint.is_some(),
         }
     }
@@ -219,13 +226,15 @@ async fn step(
     (sub, id): (SubOrderId, ShipmentId),
     key: &RequestKey,
     raw: &[u8],
-    step: ParcelStep,
+    step: impl FnOnce(Currency) -> Result<ParcelStep>,
 ) -> Result<Response> {
-    shipment(&desk.view().await?, sub, id)?;
+    let seen = desk.view().await?;
+    shipment(&seen, sub, id)?;
+    let step = step(seen.currency)?;
     let seed = desk.seed(key, raw, CreditReason::DeliveryRefused);
     let command = OrderCommand::MoveParcel { by: desk.caller.principal, shipment: id, step: Box::new(step), seed };
     let (order, replayed) = desk.order(command, key, raw).await?;
-    let body = ShipmentBody::new(order.id, shipment(&order, sub, id)?).with_track(desk.shop);
+    let body = ShipmentBody::new(order.id, order.currency, shipment(&order, sub, id)?).with_track(desk.shop);
     Ok(mark_replayed(ok(&body), replayed))
 }
 
@@ -327,7 +336,8 @@ pub async fn list_shipments(
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let view = desk.view().await?;
     let own = view.sub_orders.iter().find(|own| own.id == sub).ok_or(Reject::OrderUnknown).map_err(Problem::from)?;
-    let items = own.parcels.iter().map(|parcel| ShipmentBody::new(order, parcel).with_track(&shop)).collect();
+    let items =
+        own.parcels.iter().map(|parcel| ShipmentBody::new(order, view.currency, parcel).with_track(&shop)).collect();
     // The order itself was asked: this is how it stands now.
     Ok(ok(&Page { items, next_cursor: None, as_of: Moment(shop.clock().now()) }))
 }
@@ -360,11 +370,13 @@ pub async fn create_shipment(
     let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number, booking });
     let command = OrderCommand::Ship { by: caller.principal, parcel };
     let (order, replayed) = desk.order(command, &key, &body.raw).await?;
-    let made = ShipmentBody::new(order.id, shipment(&order, sub, id)?).with_track(&shop);
+    let made = ShipmentBody::new(order.id, order.currency, shipment(&order, sub, id)?).with_track(&shop);
     Ok(mark_replayed(json(StatusCode::CREATED, &made), replayed))
 }
 
 problems!(StepProblems: KEYED, BODY, ACTOR; OrderUnknown, ShipmentUnknown, NotFulfillable, PaymentInProgress, CommandPoisoned);
+problems!(DeliverProblems: KEYED, BODY, ACTOR;
+    OrderUnknown, ShipmentUnknown, NotFulfillable, PaymentInProgress, CurrencyMismatch, CommandPoisoned);
 problems!(CancelShipmentProblems: KEYED, BODY, ACTOR; OrderUnknown, ShipmentUnknown, AlreadyShipped, NotFulfillable, CommandPoisoned);
 
 /// Note that a parcel has left the house
@@ -382,18 +394,19 @@ pub async fn hand_over_shipment(
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ParcelStep::HandOver).await
+    step(desk, (sub, id), &key, &body.raw, |_| Ok(ParcelStep::HandOver)).await
 }
 
 /// Note that a parcel has arrived, and what of it was accepted
 ///
-/// What was not accepted need not be paid: what was paid for it is given back in the same step. Its pieces are in stock again once the parcel is said to
+/// What was not accepted need not be paid: what was paid for it is given back in the same step. Of an order that is paid at the door `collected` says what
+/// was taken there: what is missing stays due until somebody says what became of it, what is too much is given back by hand. Its pieces are in stock again once the parcel is said to
 /// be `returned`.
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/deliver", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"),
         ("shipment" = ShipmentId, Path, description = "The parcel"), IdempotencyHeader),
     request_body = DeliverInput,
-    responses((status = 200, description = "The parcel.", body = ShipmentBody), StepProblems))]
+    responses((status = 200, description = "The parcel.", body = ShipmentBody), DeliverProblems))]
 pub async fn deliver_shipment(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
@@ -408,9 +421,20 @@ pub async fn deliver_shipment(
             lines.iter().map(|line| UnitsInput { sku_id: line.sku_id, quantity: line.quantity }).collect()
         });
     let lines = units(&mut faults, given.as_deref(), 0);
+    let collected = body.value.collected.as_ref().and_then(|total| faults.total("collected", total));
     faults.done(&INVALID_BODY)?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ParcelStep::Deliver { accepted: given.map(|_| lines) }).await
+    let delivered = |currency| match collected {
+        Some(taken) if taken.currency != currency => {
+            let differs = Reject::CurrencyMismatch { expected: currency, found: taken.currency };
+            Err(Problem::from(differs).about("collected.currency"))
+        }
+        taken => {
+            let collected = taken.map(|taken| taken.minor);
+            Ok(ParcelStep::Deliver { accepted: given.map(|_| lines), collected })
+        }
+    };
+    step(desk, (sub, id), &key, &body.raw, delivered).await
 }
 
 /// Unpack a parcel that was not handed over
@@ -428,7 +452,7 @@ pub async fn cancel_shipment(
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ParcelStep::Cancel).await
+    step(desk, (sub, id), &key, &body.raw, |_| Ok(ParcelStep::Cancel)).await
 }
 
 /// Note that a parcel, or what of it was not accepted, is back
@@ -448,7 +472,7 @@ pub async fn return_shipment(
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ParcelStep::Returned).await
+    step(desk, (sub, id), &key, &body.raw, |_| Ok(ParcelStep::Returned)).await
 }
 
 /// Note that nobody knows where a parcel is
@@ -468,5 +492,5 @@ pub async fn lose_shipment(
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ParcelStep::Lost).await
+    step(desk, (sub, id), &key, &body.raw, |_| Ok(ParcelStep::Lost)).await
 }

@@ -117,7 +117,7 @@ pub fn cart_replies() -> Vec<CartReply> {
 }
 
 pub fn customer_events() -> Vec<CustomerEvent> {
-    vec![
+    let mut events = vec![
         CustomerEvent::CartFollowed { number: 4 },
         CustomerEvent::CustomerEdited { group: Audience::Retail, exempt: None, by: None },
         CustomerEvent::CustomerEdited {
@@ -125,19 +125,23 @@ pub fn customer_events() -> Vec<CustomerEvent> {
             exempt: Some(Exemption::Resale),
             by: By::of(Principal::SHOP),
         },
-    ]
+    ];
+    events.extend(super::cash::customer_events());
+    events
 }
 
 pub fn customer_commands() -> Vec<CustomerCommand> {
     let by = Principal::SHOP;
-    vec![
+    let mut commands = vec![
         CustomerCommand::Cart,
         CustomerCommand::NextCart { after: 3 },
         CustomerCommand::Show { by },
         CustomerCommand::Edit { by, group: None, exempt: None },
         CustomerCommand::Edit { by, group: None, exempt: Some(None) },
         CustomerCommand::Edit { by, group: Some(Audience::Wholesale), exempt: Some(Some(Exemption::Resale)) },
-    ]
+    ];
+    commands.extend(super::cash::customer_commands());
+    commands
 }
 
 pub fn customer_replies() -> Vec<CustomerReply> {
@@ -145,5 +149,6 @@ pub fn customer_replies() -> Vec<CustomerReply> {
         CustomerReply::Cart { cart: CartId::of_customer(customer(), 4), number: 4 },
         CustomerReply::Customer { group: Audience::Retail, exempt: None },
         CustomerReply::Customer { group: Audience::Wholesale, exempt: Some(Exemption::Resale) },
+        super::cash::customer_reply(),
     ]
 }

@@ -5,6 +5,7 @@ use haat::domain::buyer::Mint;
 use haat::domain::courier::CourierStatus;
 use haat::domain::entity::{By, Principal};
 use haat::domain::ids::{ReturnId, ShipmentId};
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
     CancelWish, Condition, CourierSays, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn, OrderCommand,
     OrderEvent, OrderLine, OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep,
@@ -47,9 +48,9 @@ fn received() -> Vec<ReceivedLine> {
 fn steps() -> Vec<ParcelStep> {
     vec![
         ParcelStep::HandOver,
-        ParcelStep::Deliver { accepted: None },
-        ParcelStep::Deliver { accepted: Some(vec![units()]) },
-        ParcelStep::Deliver { accepted: Some(Vec::new()) },
+        ParcelStep::Deliver { accepted: None, collected: None },
+        ParcelStep::Deliver { accepted: Some(vec![units()]), collected: None },
+        ParcelStep::Deliver { accepted: Some(Vec::new()), collected: None },
         ParcelStep::Cancel,
         ParcelStep::Returned,
         ParcelStep::Lost,
@@ -121,12 +122,14 @@ pub fn commands() -> Vec<OrderCommand> {
             mint: Mint([1, 2, 3, 4]),
             status: CourierStatus::Delivered,
             accepted: Vec::new(),
+            collected: None,
         },
         OrderCommand::CourierTold {
             shipment: shipment(),
             mint: Mint([1, 2, 3, 4]),
             status: CourierStatus::PartlyDelivered,
             accepted: vec![units()],
+            collected: Some(Money::new(6_100, Currency::BDT)),
         },
         OrderCommand::AskReturn { by, wanted: Box::new(wanted()) },
         OrderCommand::Credit {
@@ -172,6 +175,7 @@ pub fn shipped(view: OrderView) -> OrderView {
         refused: Some("address_unknown".into()),
         cancelling: true,
         astray: true,
+        cash: None,
     };
     let line = |line: OrderLine| OrderLine { goods: Some(Box::new(goods)), ..line };
     let share = |share: SubOrderView| SubOrderView {

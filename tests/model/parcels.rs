@@ -446,7 +446,7 @@ impl Story {
                     .own(of)
                     .map(|line| WantedLine { sku: line.sku, quantity: accepted.min(line.count(is_here)) })
                     .collect();
-                let step = ParcelStep::Deliver { accepted: Some(lines) };
+                let step = ParcelStep::Deliver { accepted: Some(lines), collected: None };
                 if self.step_of(parcel, step, out || (boxed && !self.held[of] && courier != Some(false))) {
                     let mut any = false;
                     for line in self.own(of) {
@@ -562,7 +562,13 @@ impl Story {
                 let shipment = ShipmentId::from_uuid(Uuid::from_u128(parcel as u128));
                 // What a courier tells is never refused.
                 self.ask(
-                    &OrderCommand::CourierTold { shipment, mint: Mint([2; 4]), status, accepted: Vec::new() },
+                    &OrderCommand::CourierTold {
+                        shipment,
+                        mint: Mint([2; 4]),
+                        status,
+                        accepted: Vec::new(),
+                        collected: None,
+                    },
                     true,
                 );
                 // Of a parcel that no courier was asked for nothing is heard.

@@ -103,8 +103,8 @@ fn not_fulfillable(why: NotFulfillable) -> Reject {
 fn every_step_is_decided_in_every_status() {
     use ShipmentStatus::{Cancelled, Delivered, Draft, HandedOver, Lost, Returned, Returning};
     let (order, now) = paid();
-    let none = || ParcelStep::Deliver { accepted: Some(Vec::new()) };
-    let all = || ParcelStep::Deliver { accepted: None };
+    let none = || ParcelStep::Deliver { accepted: Some(Vec::new()), collected: None };
+    let all = || ParcelStep::Deliver { accepted: None, collected: None };
     let ways: [(ShipmentStatus, Vec<ParcelStep>); 7] = [
         (Draft, vec![]),
         (HandedOver, vec![ParcelStep::HandOver]),
@@ -156,7 +156,7 @@ fn a_delivery_in_part_without_what_was_taken_is_for_people() {
         tracking_number: None,
         booking: Some(mint),
     };
-    let told = |status, accepted| OrderCommand::CourierTold { shipment: id, mint, status, accepted };
+    let told = |status, accepted| OrderCommand::CourierTold { shipment: id, mint, status, accepted, collected: None };
     let booked = OrderCommand::Ship { by: SHOP, parcel: Box::new(parcel) };
     let out = after(&order, &[booked, told(CourierStatus::PickedUp, Vec::new())], now);
     for accepted in [Vec::new(), units(0)] {
@@ -172,7 +172,8 @@ fn a_delivery_in_part_without_what_was_taken_is_for_people() {
 /// The rows of these refusals.
 pub fn rows(reject: &Reject) -> Vec<Reject> {
     let (order, now) = paid();
-    let delivered = || after(&order, &[ship(1, Vec::new()), step(1, ParcelStep::Deliver { accepted: None })], now);
+    let delivered =
+        || after(&order, &[ship(1, Vec::new()), step(1, ParcelStep::Deliver { accepted: None, collected: None })], now);
     match reject {
         Reject::AlreadyShipped => {
             let out = after(&order, &[ship(1, units(1)), step(1, ParcelStep::HandOver)], now);
@@ -196,7 +197,7 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
         Reject::NotFulfillable { .. } => {
             let held = after(&order, &[ship(1, units(1)), hold()], now);
             let out = after(&order, &[ship(1, units(1)), step(1, ParcelStep::HandOver)], now);
-            let too_many = ParcelStep::Deliver { accepted: Some(units(2)) };
+            let too_many = ParcelStep::Deliver { accepted: Some(units(2)), collected: None };
             let (mut world, waiting) = checked_out(DECLINE);
             world.settle();
             let ended = world.orders[&waiting].entity.clone();

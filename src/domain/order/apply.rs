@@ -21,6 +21,10 @@ impl Body {
             (Party::Coupon(_), "released") => "coupon_released",
             (Party::Coupon(_), "returned") => "coupon_returned",
             (Party::Coupon(_), _) => "coupon_used",
+            (Party::Cash(_), "held") => "cash_counted",
+            (Party::Cash(_), "refused") => "cash_refused",
+            (Party::Cash(_), "released") => "cash_closed",
+            (Party::Cash(_), _) => "cash_kept",
         };
         let entry = self.note(at, kind);
         entry.vendor = with.vendor();
@@ -100,6 +104,19 @@ impl Body {
             OrderEvent::LegQuarantined { with, reason } => {
                 let reason = reason.code().to_owned();
                 self.quarantine(at, Trouble::LegFailed { with: *with, reason });
+            }
+            OrderEvent::LegAsked { with } => self.apply_leg_asked(*with),
+            OrderEvent::Confirmed => {
+                self.phase = Phase::Confirming;
+                self.status = OrderStatus::Confirmed;
+                self.payment_status = PaymentStatus::DueOnDelivery;
+                self.note(at, "confirmed");
+            }
+            OrderEvent::CashCollected { collection, refund_requested, by } => {
+                self.apply_collected(collection, refund_requested.as_ref(), *by, at);
+            }
+            OrderEvent::CashRemitted { shipment, vendor, told, by } => {
+                self.apply_remitted(*shipment, *vendor, *told, *by, at);
             }
             OrderEvent::PaymentRequested => {
                 self.phase = Phase::Paying;

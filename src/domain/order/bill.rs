@@ -77,7 +77,7 @@ impl Body {
         }
         events.push(OrderEvent::Priced { total, bill });
         if !asks {
-            events.push(Self::to_pay(total));
+            events.push(self.to_pay(total, false));
         }
         Ok(())
     }
@@ -85,13 +85,17 @@ impl Body {
     /// One of its parties that are asked after the price holds. With the last one all is held that it needs.
     pub(super) fn decide_leg_held(&self, with: Party) -> Vec<OrderEvent> {
         let holds = |leg: &super::Leg| leg.with == with || leg.state == LegState::Held;
-        let last = self.legs.iter().all(holds).then(|| Self::to_pay(self.total));
+        let last = self.legs.iter().all(holds).then(|| self.to_pay(self.total, matches!(with, Party::Cash(_))));
         [OrderEvent::LegHeld { with }].into_iter().chain(last).collect()
     }
 
-    /// The payment is asked for; of nothing, there is nothing to ask a provider for.
-    fn to_pay(total: i64) -> OrderEvent {
-        if total == 0 { OrderEvent::Paid { amount: 0 } } else { OrderEvent::PaymentRequested }
+    /// The payment is asked for, unless it is made at the door; of nothing, there is nothing to ask anybody for.
+    fn to_pay(&self, total: i64, is_counted: bool) -> OrderEvent {
+        match total {
+            0 => OrderEvent::Paid { amount: 0 },
+            _ if self.payment.method == ON_DELIVERY => self.to_confirm(is_counted),
+            _ => OrderEvent::PaymentRequested,
+        }
     }
 
     /// What it comes to. These lines are held, beside those that it knows.

@@ -11,7 +11,7 @@
 //! Units in a parcel that a courier may fetch at any moment are not cancelled before the courier says that it will not: until then the cancel is a
 //! wish, and nothing is credited. What a courier tells is never refused. Where it contradicts what the order knows, somebody has to look at it.
 
-use super::fulfilment::note_of;
+use super::fulfilment::{How, note_of};
 use super::refund::{Credit, CreditReason, CreditSeed, Wanted};
 use super::shipment::{NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
 use super::state::{Body, Phase};
@@ -19,6 +19,7 @@ use super::{Order, OrderEvent};
 use crate::domain::buyer::Mint;
 use crate::domain::courier::{CourierStatus, ParcelLine, ParcelName};
 use crate::domain::ids::{CreditId, OrderId, ShipmentId, VendorId};
+use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::WantedLine;
@@ -50,6 +51,8 @@ pub struct CourierWish {
     pub name: ParcelName,
     /// What is in it, where it is to be fetched; nothing where it is not to be fetched any more.
     pub book: Option<Vec<ParcelLine>>,
+    /// What is to be collected for it at the door.
+    pub collect: Option<Money>,
 }
 
 /// What a courier makes of such a wish.
@@ -111,7 +114,9 @@ impl Body {
             };
             let book = (!parcel.cancelling).then(|| parcel.lines.iter().map(line).collect());
             let is_open = parcel.is_inside() && (parcel.cancelling || parcel.status == ShipmentStatus::Booking);
-            is_open.then(|| CourierWish { courier: parcel.courier.clone(), name, book })
+            let collect = Money::new(self.to_collect(parcel.vendor), self.currency);
+            let collect = (book.is_some() && collect.minor > 0).then_some(collect);
+            is_open.then(|| CourierWish { courier: parcel.courier.clone(), name, book, collect })
         };
         self.parcels.iter().filter_map(wish).collect()
     }
@@ -177,6 +182,7 @@ impl Body {
         parcel: &Parcel,
         status: CourierStatus,
         accepted: &[WantedLine],
+        collected: Option<Money>,
     ) -> Decision {
         let seed = &seed_of(parcel);
         if self.phase != Phase::Settled {
@@ -190,12 +196,18 @@ impl Body {
         if status == CourierStatus::PartlyDelivered && accepted.iter().all(|line| line.quantity <= 0) {
             return Ok(astray());
         }
+        // Of what is paid before, a courier has nothing to collect; and of what it took in another currency somebody has to ask.
+        let at_door = self.pays_at_the_door();
+        let collected = match collected.filter(|taken| at_door || taken.minor != 0) {
+            Some(taken) if !at_door || taken.currency != self.currency => return Ok(astray()),
+            taken => taken.map(|taken| taken.minor),
+        };
         let step = match status {
             CourierStatus::PickedUp => ParcelStep::HandOver,
             CourierStatus::InTransit | CourierStatus::OutForDelivery => return Ok(Vec::new()),
-            CourierStatus::Delivered => ParcelStep::Deliver { accepted: None },
-            CourierStatus::PartlyDelivered => ParcelStep::Deliver { accepted: Some(accepted.to_vec()) },
-            CourierStatus::Refused => ParcelStep::Deliver { accepted: Some(Vec::new()) },
+            CourierStatus::Delivered => ParcelStep::Deliver { accepted: None, collected },
+            CourierStatus::PartlyDelivered => ParcelStep::Deliver { accepted: Some(accepted.to_vec()), collected },
+            CourierStatus::Refused => ParcelStep::Deliver { accepted: Some(Vec::new()), collected },
             CourierStatus::Returned => ParcelStep::Returned,
             CourierStatus::Lost => ParcelStep::Lost,
         };
@@ -212,7 +224,8 @@ impl Body {
             }
             known.status = ShipmentStatus::HandedOver;
         }
-        match self.parcel_events(&known, &step, seed, None, parcel.is_inside()) {
+        let how = How { leaves: parcel.is_inside(), is_told: true };
+        match self.parcel_events(&known, &step, seed, None, how) {
             Ok(more) => {
                 events.extend(more);
                 Ok(events)

@@ -227,6 +227,9 @@ impl Body {
 
     /// How a payment stands that was taken for an order that sold its goods.
     pub(super) fn payment_standing(&self) -> PaymentStatus {
+        if self.pays_at_the_door() {
+            return self.cash_standing();
+        }
         let sums = self.amounts();
         match (sums.paid, sums.refunded) {
             // What ended unpaid stands as it ended.
@@ -260,6 +263,13 @@ impl Body {
         if self.parcels.iter().any(|parcel| parcel.status == ShipmentStatus::Lost) {
             codes.push("parcel_lost");
         }
+        if self.pays_at_the_door() && self.refunds.iter().any(|refund| refund.status == RefundStatus::Requested) {
+            codes.push("refund_by_hand");
+        }
+        if self.missing_cash().is_some() {
+            codes.push("collection_mismatch");
+        }
+        codes.extend(self.remittances_differ());
         if self.phase == Phase::Stuck {
             codes.push("stuck");
         }

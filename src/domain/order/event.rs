@@ -98,6 +98,38 @@ pub enum OrderEvent {
         /// Why.
         reason: Reject,
     },
+    /// A party that is no vendor is asked to hold something, once all else is held.
+    LegAsked {
+        /// Which.
+        with: Party,
+    },
+    /// It is accepted, and to be paid at the door.
+    Confirmed,
+    /// Money was taken at the door. It stands in one record with what was not taken of the parcel.
+    CashCollected {
+        /// How much, and what for.
+        #[serde(flatten)]
+        collection: Collection,
+        /// What of it is owed to the buyer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refund_requested: Option<RefundAsked>,
+        /// Who says so, where it was not collected at the door.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// A courier has handed on what it had collected.
+    CashRemitted {
+        /// For which parcel.
+        shipment: ShipmentId,
+        /// Of whose share.
+        vendor: VendorId,
+        /// What it says.
+        #[serde(flatten)]
+        told: Remittance,
+        /// Who says that it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
     /// The payment was asked for.
     PaymentRequested,
     /// The payment was taken.

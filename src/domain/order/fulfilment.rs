@@ -21,6 +21,20 @@ use crate::limits;
 
 type Decision = Result<Vec<OrderEvent>, Reject>;
 
+/// How a step of a parcel is heard of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// Whether the parcel is handed over with the same record.
+    pub(super) leaves: bool,
+    /// Whether its courier tells: what is a fact is not refused for what is not said with it.
+    pub(super) is_told: bool,
+}
+
+impl How {
+    /// Somebody says so.
+    const SAID: Self = Self { leaves: false, is_told: false };
+}
+
 fn refuse<T>(why: NotFulfillable) -> Result<T, Reject> {
     Err(Reject::NotFulfillable { why })
 }
@@ -60,7 +74,7 @@ impl OrderLine {
     }
 
     /// Whether nothing more is to come of it: each unit was cancelled, or has arrived, or will not.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let Goods { delivered, refused, lost, .. } = self.moved();
         money::sum([self.cancelled(), delivered, refused, lost]) >= self.quantity
     }
@@ -181,6 +195,9 @@ impl Body {
         if lines.is_empty() {
             return refuse(NotFulfillable::UnitsNotLeft);
         }
+        if !self.may_ship_at_once(vendor, &lines) {
+            return refuse(NotFulfillable::CashOneParcel);
+        }
         let parcel = Box::new(NewParcel { lines, ..wanted.clone() });
         Ok(vec![OrderEvent::ShipmentMade { parcel, by: By::of(by) }])
     }
@@ -203,21 +220,21 @@ impl Body {
         let parcel = self.parcel(id)?;
         let share = self.may_fulfil(by, parcel.vendor).map_err(|_| Reject::ShipmentUnknown)?;
         if !parcel.is_inside() || !matches!(step, ParcelStep::HandOver | ParcelStep::Deliver { .. }) {
-            return self.parcel_events(parcel, step, seed, By::of(by), false);
+            return self.parcel_events(parcel, step, seed, By::of(by), How::SAID);
         }
         // What leaves the house by somebody's hand does not leave it while it is stopped.
         self.may_move(share)?;
-        self.parcel_events(parcel, step, seed, By::of(by), false)
+        self.parcel_events(parcel, step, seed, By::of(by), How::SAID)
     }
 
-    /// What a step makes of a parcel that stands so. `leaves` says that it is handed over with the same record.
+    /// What a step makes of a parcel that stands so.
     pub(super) fn parcel_events(
         &self,
         parcel: &Parcel,
         step: &ParcelStep,
         seed: &CreditSeed,
         by: Option<By>,
-        leaves: bool,
+        how: How,
     ) -> Decision {
         let moved = |step: &ParcelStep| Self::moved(parcel, step.clone(), by);
         match (step, parcel.status) {
@@ -233,21 +250,25 @@ impl Body {
                 Ok(vec![moved(&ParcelStep::AskCancel)])
             }
             (ParcelStep::Cancel, _) => Err(Reject::AlreadyShipped),
-            (ParcelStep::Deliver { accepted }, ShipmentStatus::Draft | ShipmentStatus::Booked) => {
+            (ParcelStep::Deliver { accepted, collected }, ShipmentStatus::Draft | ShipmentStatus::Booked) => {
                 let mut events = vec![moved(&ParcelStep::HandOver)];
-                events.extend(self.delivered(parcel, accepted.as_deref(), seed, by, true)?);
+                let how = How { leaves: true, ..how };
+                events.extend(self.delivered(parcel, (accepted.as_deref(), *collected), seed, by, how)?);
                 Ok(events)
             }
-            (ParcelStep::Deliver { accepted }, ShipmentStatus::HandedOver | ShipmentStatus::Lost) => {
-                self.delivered(parcel, accepted.as_deref(), seed, by, leaves)
+            (ParcelStep::Deliver { accepted, collected }, ShipmentStatus::HandedOver | ShipmentStatus::Lost) => {
+                self.delivered(parcel, (accepted.as_deref(), *collected), seed, by, how)
             }
-            (ParcelStep::Deliver { accepted }, ShipmentStatus::Delivered | ShipmentStatus::Returning) => {
-                let is_same = self.accepted(parcel, accepted.as_deref())? == parcel.accepted;
-                if is_same { Ok(Vec::new()) } else { refuse(NotFulfillable::ShipmentStatus) }
+            (ParcelStep::Deliver { accepted, collected }, ShipmentStatus::Delivered | ShipmentStatus::Returning) => {
+                if self.accepted(parcel, accepted.as_deref())? != parcel.accepted {
+                    return refuse(NotFulfillable::ShipmentStatus);
+                }
+                // What was collected may be said later than that it arrived.
+                Ok(self.collected(parcel, *collected, None, seed, true)?.into_iter().collect())
             }
             (ParcelStep::Returned, _) if parcel.came_back => Ok(Vec::new()),
             (ParcelStep::Returned, ShipmentStatus::HandedOver | ShipmentStatus::Lost) => {
-                let credited = self.refused(parcel, &parcel.lines, seed, by, leaves)?;
+                let credited = self.refused(parcel, &parcel.lines, seed, by, how.leaves)?;
                 Ok(credited.into_iter().chain([moved(step)]).collect())
             }
             (ParcelStep::Returned, ShipmentStatus::Delivered | ShipmentStatus::Returning)
@@ -278,18 +299,19 @@ impl Body {
     fn delivered(
         &self,
         parcel: &Parcel,
-        said: Option<&[WantedLine]>,
+        (said, collected): (Option<&[WantedLine]>, Option<i64>),
         seed: &CreditSeed,
         by: Option<By>,
-        leaves: bool,
+        how: How,
     ) -> Decision {
         let accepted = self.accepted(parcel, said)?;
         let is_whole = accepted == parcel.lines;
-        let step = ParcelStep::Deliver { accepted: (!is_whole).then_some(accepted.clone()) };
+        let step = ParcelStep::Deliver { accepted: (!is_whole).then_some(accepted.clone()), collected: None };
         let refused = Parcel { accepted, ..parcel.clone() }.not_accepted();
         // First what it comes to: an order of which nothing was accepted is never complete.
-        let credited = self.refused(parcel, &refused, seed, by, leaves)?;
-        Ok(credited.into_iter().chain([Self::moved(parcel, step, by)]).collect())
+        let credited = self.refused(parcel, &refused, seed, by, how.leaves)?;
+        let cash = self.collected(parcel, collected, credited.as_ref(), seed, how.is_told)?;
+        Ok(credited.into_iter().chain(cash).chain([Self::moved(parcel, step, by)]).collect())
     }
 
     /// The credit of units that the buyer does not get: they come back, and are taken into stock when they do.
@@ -369,6 +391,7 @@ impl Body {
             refused: None,
             cancelling: false,
             astray: false,
+            cash: None,
         });
         note_of(self, vendor, "shipment_created", by, at).shipment = Some(id);
         self.roll_up(at);
@@ -405,7 +428,7 @@ impl Body {
                     goods.shipped = goods.shipped.saturating_add(units);
                 });
             }
-            ParcelStep::Deliver { accepted } => {
+            ParcelStep::Deliver { accepted, .. } => {
                 parcel.accepted = accepted.clone().unwrap_or_else(|| lines.clone());
                 let refused = parcel.not_accepted();
                 self.found(vendor, &lines, was);
@@ -479,8 +502,12 @@ impl Body {
             }
             () if self.lines.iter().all(OrderLine::is_over) => OrderStatus::Completed,
             () if self.lines.iter().any(OrderLine::is_begun) => OrderStatus::Fulfilling,
+            () if self.pays_at_the_door() => OrderStatus::Confirmed,
             () => OrderStatus::Paid,
         };
+        if self.pays_at_the_door() {
+            self.payment_status = self.cash_standing();
+        }
         if status != self.status {
             self.status = status;
             self.note(at, status.name());

@@ -24,6 +24,7 @@
 mod apply;
 mod bill;
 mod booking;
+mod cash;
 mod claim;
 pub(crate) mod columns;
 mod coupons;
@@ -111,7 +112,9 @@ impl Order {
         let stray = match body.leg(party)? {
             LegState::Refused => true,
             LegState::Unanswered => !body.is_sold(),
-            LegState::Asked | LegState::Held | LegState::Committed | LegState::Released => false,
+            // Whoever counts open orders remembers none that is over: a late echo of the question counts it once more.
+            LegState::Released => matches!(party, Party::Cash(_)),
+            LegState::Asked | LegState::Held | LegState::Committed => false,
         };
         stray.then(|| party.message(self.id, body, Verb::Cancel))
     }
@@ -252,6 +255,7 @@ impl Decides for Order {
             | OrderCommand::MoveParcel { by, .. }
             | OrderCommand::AskReturn { by, .. }
             | OrderCommand::MoveReturn { by, .. }
+            | OrderCommand::RemitCash { by, .. }
             | OrderCommand::RetryRefund { by, .. }
             | OrderCommand::MarkRefundPaid { by, .. }
             | OrderCommand::Resolve { by, .. } => Some(shown(*by)),
@@ -334,12 +338,14 @@ impl Decides for Order {
         for event in events {
             match event {
                 OrderEvent::Settled => {
-                    let committed = body.parties(&[LegState::Committed]);
+                    let is_over = |party: &Party| !matches!(party, Party::Cash(_));
+                    let committed = body.parties(&[LegState::Committed]).filter(is_over);
                     told.extend(committed.map(|party| party.message(self.id, body, Verb::Close)));
                 }
                 OrderEvent::StockCommitted { vendor } => {
                     told.push(Party::Stock(*vendor).message(self.id, body, Verb::Close));
                 }
+                OrderEvent::LegCommitted { with: Party::Cash(_) } => {}
                 OrderEvent::LegCommitted { with } => told.push(with.message(self.id, body, Verb::Close)),
                 OrderEvent::CreditsSettled { vendor, credits } => {
                     let command = VendorCommand::CloseCredits { order: self.id, credits: credits.clone() };
@@ -447,7 +453,8 @@ impl Asks for Order {
             Phase::Settled => {
                 let restocks = body.to_restock().into_iter().map(|vendor| EffectKey::new(Step::Restock, vendor));
                 let returns = body.to_return().into_iter().map(|coupon| EffectKey::new(Step::ReturnUse, coupon));
-                restocks.chain(returns).collect()
+                let cash = body.cash_to_close().map(|party| party.key(Verb::Close));
+                restocks.chain(returns).chain(cash).collect()
             }
             Phase::Ended | Phase::Stuck => Vec::new(),
         }
@@ -479,6 +486,7 @@ impl Asks for Order {
             // They ask a party.
             Step::Reserve | Step::Commit | Step::Release => return None,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse => return None,
+            Step::OpenCash | Step::KeepCash | Step::DropCash | Step::CloseCash => return None,
         })
     }
 
@@ -561,8 +569,9 @@ impl Checks for Order {
             return breach(invariant, format!("{:?}, {:?}", body.lines, body.shares));
         }
         let included = body.prices_include_tax();
+        let at_door = body.pays_at_the_door().then(|| smallest_cash(body.currency));
         for share in &body.shares {
-            if let Some(invariant) = share.is_wrong() {
+            if let Some(invariant) = share.is_wrong(at_door) {
                 return breach(invariant, format!("{share:?}"));
             }
             let own = || body.lines.iter().filter(|line| line.vendor == share.vendor);
@@ -588,8 +597,11 @@ impl Checks for Order {
         if body.status.is_end() && sums.total_due != 0 {
             return breach("nothing_is_due_at_the_end", format!("{sums:?}"));
         }
-        if body.is_sold() && sums.paid != sums.total {
+        if at_door.is_none() && body.is_sold() && sums.paid != sums.total {
             return breach("a_paid_order_is_paid_once", format!("{sums:?}"));
+        }
+        if let Some(invariant) = body.cash_is_wrong() {
+            return breach(invariant, format!("{:?}, {:?}", body.shares, body.parcels));
         }
         if body.phase != Phase::Settled && sums.refund_due != 0 {
             // What is taken for an order that ends unpaid is given back by the same step that finds it.
@@ -598,7 +610,11 @@ impl Checks for Order {
         if let Some(invariant) = body.owed_is_wrong() {
             return breach(invariant, format!("{:?}, {:?}", body.shares, body.refunds));
         }
-        let sells = |leg: &Leg| matches!(leg.state, LegState::Committed | LegState::Unanswered);
+        let sells = |leg: &Leg| match leg.state {
+            LegState::Committed | LegState::Unanswered => true,
+            LegState::Released => matches!(leg.with, Party::Cash(_)),
+            LegState::Asked | LegState::Held | LegState::Refused => false,
+        };
         if body.phase == Phase::Settled && !body.legs.iter().all(sells) {
             return breach("a_paid_order_has_its_stock", format!("{:?}", body.legs));
         }
@@ -608,6 +624,7 @@ impl Checks for Order {
         let lets_go = |leg: &Leg| matches!(leg.state, LegState::Refused | LegState::Released | LegState::Unanswered);
         let taken = |party: &Leg| match party.with {
             Party::Coupon(coupon) => body.coupons.iter().any(|taken| taken.coupon == coupon && taken.version > 0),
+            Party::Cash(_) => at_door.is_some(),
             Party::Stock(_) => true,
         };
         if !body.legs.iter().all(taken) {

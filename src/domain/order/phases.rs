@@ -12,7 +12,7 @@ use crate::domain::ids::CustomerId;
 use crate::domain::knowledge::Knowledge;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::who::{Action, may};
+use crate::domain::who::{Action, By, may};
 
 /// The events to record, or the refusal.
 type Decision = Result<Vec<OrderEvent>, Reject>;
@@ -40,14 +40,18 @@ impl Body {
             OrderCommand::ResumeShare { by, vendor } => self.decide_resume_share(*by, *vendor),
             OrderCommand::Ship { by, parcel } => self.decide_ship(*by, parcel),
             OrderCommand::MoveParcel { by, shipment, step, seed } => self.decide_parcel(*by, *shipment, step, seed),
+            OrderCommand::RemitCash { by, shipment, told, mint } => match may(*by, Action::ResolveOrder, self) {
+                true => self.decide_remit(*shipment, told, *mint, By::of(*by)),
+                false => Err(Reject::OrderUnknown),
+            },
             OrderCommand::OpenWishes => LATE,
             OrderCommand::CourierSays { shipment, mint, says } => match self.named_parcel(*shipment, *mint) {
                 Some(parcel) => self.decide_courier_says(parcel, says),
                 None => LATE,
             },
-            OrderCommand::CourierTold { shipment, mint, status, accepted } => {
+            OrderCommand::CourierTold { shipment, mint, status, accepted, collected } => {
                 match self.named_parcel(*shipment, *mint) {
-                    Some(parcel) => self.decide_courier_told(parcel, *status, accepted),
+                    Some(parcel) => self.decide_courier_told(parcel, *status, accepted, *collected),
                     None => LATE,
                 }
             }
@@ -179,6 +183,9 @@ impl Body {
             OrderCommand::StockCommitted { .. }
             | OrderCommand::StockReleased { .. }
             | OrderCommand::StepFailed { .. } => LATE,
+            OrderCommand::LegReleased { with } if self.cash_to_close() == Some(*with) => {
+                Ok(vec![OrderEvent::LegReleased { with: *with }])
+            }
             OrderCommand::LegCommitted { .. } | OrderCommand::LegReleased { .. } | OrderCommand::LegFailed { .. } => {
                 LATE
             }
@@ -276,7 +283,7 @@ impl Body {
         let late = committed && self.phase == Phase::Settled && self.is_given_up(party);
         let event = match party {
             Party::Stock(vendor) => OrderEvent::StockCommitted { vendor },
-            with @ Party::Coupon(_) => OrderEvent::LegCommitted { with },
+            with @ (Party::Coupon(_) | Party::Cash(_)) => OrderEvent::LegCommitted { with },
         };
         late.then_some(event).into_iter().collect()
     }

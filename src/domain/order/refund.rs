@@ -399,7 +399,9 @@ impl Body {
         let refund = self.own_refund(by, id)?;
         match refund.status {
             RefundStatus::Failed if self.is_disputed() => Err(Reject::PaymentDisputed),
-            RefundStatus::Failed => {
+            // What was paid at the door no provider has.
+            RefundStatus::Requested if !self.pays_at_the_door() => Err(Reject::RefundNotOpen { status: refund.status }),
+            RefundStatus::Failed | RefundStatus::Requested => {
                 let reference = reference.to_owned();
                 Ok(vec![OrderEvent::RefundMarkedPaid { refund: id, reference, by: By::of(by) }])
             }
@@ -410,7 +412,7 @@ impl Body {
 
     /// What is to be given back is asked for from now on, unless the payment is disputed: it waits until that is over.
     pub(super) fn decide_open_refunds(&self) -> Vec<OrderEvent> {
-        if self.is_disputed() {
+        if self.is_disputed() || self.pays_at_the_door() {
             return Vec::new();
         }
         let waits = |refund: &&Refund| refund.status == RefundStatus::Requested;

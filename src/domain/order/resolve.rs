@@ -13,6 +13,7 @@
 //! | a commit failed, or is not answered | commits again | | | settles | |
 //! | a release failed, or is not answered | releases again | | | ends | |
 //! | the cart does not answer | opens it again | | | | |
+//! | less was collected at the door than was due | | | it came in another way | credited | |
 //!
 //! What a gateway is known to keep is either paid or given back, and of what nobody knows someone has to make sure: no order ends unpaid with
 //! money that it keeps. What it took is called paid only if it is
@@ -131,6 +132,11 @@ pub enum Trouble {
         /// Why: the code of its refusal.
         reason: String,
     },
+    /// Less was collected at the door than was due.
+    CashShort {
+        /// What is missing.
+        missing: Money,
+    },
     /// Whoever was asked has not answered.
     NoAnswer,
 }
@@ -142,6 +148,7 @@ impl Trouble {
             Trouble::AmountDiffers { .. } => "amount_differs",
             Trouble::VoidRefused { .. } => VOID_REFUSED,
             Trouble::StepFailed { .. } | Trouble::LegFailed { .. } => "step_failed",
+            Trouble::CashShort { .. } => "collection_mismatch",
             Trouble::NoAnswer => "no_answer",
         }
     }
@@ -151,7 +158,9 @@ impl Trouble {
         match self {
             Trouble::AmountDiffers { told, .. } => Some(*told),
             Trouble::VoidRefused { taken, .. } => *taken,
-            Trouble::StepFailed { .. } | Trouble::LegFailed { .. } | Trouble::NoAnswer => None,
+            Trouble::CashShort { .. } | Trouble::StepFailed { .. } | Trouble::LegFailed { .. } | Trouble::NoAnswer => {
+                None
+            }
         }
     }
 }
@@ -193,6 +202,7 @@ enum Point {
     Commit,
     Release,
     Reopen,
+    Short,
 }
 
 impl Point {
@@ -205,13 +215,15 @@ impl Point {
             | (Point::VoidRefused, Retry | Voided | Paid | Refunded)
             | (Point::LookUp | Point::Void, Retry | Voided | Refunded)
             | (Point::Commit | Point::Release, Retry | WriteOff)
-            | (Point::Reopen, Retry) => true,
+            | (Point::Reopen, Retry)
+            | (Point::Short, Paid | WriteOff) => true,
             (Point::Took | Point::Kept, Voided | WriteOff)
             | (Point::GaveBack, Voided | Paid | WriteOff)
             | (Point::VoidRefused, WriteOff)
             | (Point::LookUp | Point::Void, Paid | WriteOff)
             | (Point::Commit | Point::Release, Voided | Paid | Refunded)
-            | (Point::Reopen, Voided | Paid | WriteOff | Refunded) => false,
+            | (Point::Reopen, Voided | Paid | WriteOff | Refunded)
+            | (Point::Short, Retry | Voided | Refunded) => false,
         }
     }
 }
@@ -233,6 +245,9 @@ impl Body {
                 Phase::Confirming => Some(Point::Commit),
                 _ => Some(Point::Release),
             },
+            (Phase::Settled, _) if self.missing_cash().is_some() => Some(Point::Short),
+            // It is never stuck for that.
+            (Phase::Stuck, Some((Trouble::CashShort { .. }, _))) => None,
             // A quarantine always says what it was at: `restore` sees to those of early versions.
             (Phase::Stuck, None) => None,
             // Before its deadline it waits for the buyer, and so for nobody.
@@ -254,7 +269,11 @@ impl Body {
                 Phase::Paying => self.waits_since().max(self.payment_due_at),
                 _ => self.waits_since(),
             },
-            why: self.stuck.as_ref().map_or(Trouble::NoAnswer, |stuck| stuck.why.clone()),
+            why: match (&self.stuck, self.missing_cash()) {
+                (Some(stuck), _) => stuck.why.clone(),
+                (None, Some(missing)) => Trouble::CashShort { missing },
+                (None, None) => Trouble::NoAnswer,
+            },
             resolve_as: ResolveAs::ALL.into_iter().filter(|verb| point.fits(*verb)).collect(),
         })
     }
@@ -277,6 +296,18 @@ impl Body {
         self.resolutions().any(|resolution| resolution.verb != ResolveAs::Retry)
     }
 
+    /// What was missing at the door came in another way, or is given up.
+    fn decide_short(&self, resolution: &Resolution) -> Result<Vec<OrderEvent>, Reject> {
+        let expected = self.missing_cash().unwrap_or(Money::new(0, self.currency));
+        let is_paid = resolution.verb == ResolveAs::Paid;
+        if is_paid && resolution.amount != Some(expected) {
+            return Err(Reject::AmountDiffers { expected });
+        }
+        let resolved = OrderEvent::Resolved { resolution: Box::new(resolution.clone()) };
+        let (by, mint) = (None, self.mint.unwrap_or_default());
+        Ok([resolved].into_iter().chain(self.short_resolved(is_paid, by, mint)).collect())
+    }
+
     pub(super) fn decide_resolve(&self, resolution: &Resolution, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
         let verb = resolution.verb;
         let waits = self.waits().filter(|waits| waits.is_stuck(now));
@@ -292,6 +323,9 @@ impl Body {
             return Err(Reject::NothingToResolve { may: waits.map(|waits| waits.resolve_as).unwrap_or_default() });
         };
         let told = self.stuck.as_ref().and_then(|stuck| stuck.why.told()).unwrap_or_else(|| self.asked());
+        if point == Point::Short {
+            return self.decide_short(resolution);
+        }
         let (expected, given) = match verb {
             ResolveAs::Paid => (self.asked(), resolution.amount),
             ResolveAs::Refunded => (told, Some(resolution.amount.unwrap_or(told))),

@@ -98,17 +98,20 @@ impl Share {
         Amounts { total, credited, rounding, paid, refunded, total_due, refund_due }
     }
 
-    /// What of its figures cannot be, by the rules for a share that is paid by one capture before anything is handed over.
-    pub(super) fn is_wrong(&self) -> Option<&'static str> {
+    /// What of its figures cannot be: of a share that is paid by one capture before anything is handed over, or at the door, in amounts that can be
+    /// handed over, of which this is the smallest.
+    pub(super) fn is_wrong(&self, at_door: Option<i64>) -> Option<&'static str> {
         let Self { total, credited, rounding, paid, refunded, .. } = *self;
-        let figures = [total, credited, rounding, paid, refunded];
-        if figures.into_iter().any(|figure| figure < 0 || money::is_past_64_bits(figure)) {
+        let figures = [total, credited, paid, refunded];
+        if rounding.saturating_abs() >= at_door.unwrap_or(1) {
+            Some("amounts_are_sane")
+        } else if figures.into_iter().any(|figure| figure < 0 || money::is_past_64_bits(figure)) {
             Some("amounts_are_sane")
         } else if credited > total {
             Some("nothing_is_credited_twice")
         } else if refunded > paid {
             Some("nothing_is_given_back_that_was_not_taken")
-        } else if paid != 0 && paid != total {
+        } else if at_door.is_none() && paid != 0 && paid != total {
             Some("a_share_is_paid_once")
         } else {
             None

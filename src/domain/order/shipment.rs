@@ -7,6 +7,7 @@
 //! cancelled
 //! ```
 
+use super::cash::Cash;
 use super::share::is_zero;
 use crate::domain::buyer::Mint;
 use crate::domain::ids::{ShipmentId, SkuId, VendorId};
@@ -71,6 +72,14 @@ named!(
     NotHandedOver "not_handed_over",
     /// The order has as many parcels as it may.
     TooManyShipments "too_many_shipments",
+    /// What is paid at the door goes out in one parcel with all that is left of the share.
+    CashOneParcel "cash_one_parcel",
+    /// It is not said what was collected at the door.
+    CollectedMissing "collected_missing",
+    /// Nothing is to be collected for it.
+    NothingToCollect "nothing_to_collect",
+    /// The courier has said something else of the same money before.
+    AlreadyRemitted "already_remitted",
 );
 
 /// Where the units of a line are that are not simply waiting to be packed. A unit that was handed over stays counted as such.
@@ -174,6 +183,9 @@ pub struct Parcel {
     /// Whether its courier tells what cannot be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub astray: bool,
+    /// What was collected for it at the door, where it was to be paid there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cash: Option<Cash>,
 }
 
 impl Parcel {
@@ -232,6 +244,9 @@ pub enum ParcelStep {
         /// Units of lines.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         accepted: Option<Vec<WantedLine>>,
+        /// What was collected at the door, in minor units, where that is said: it is in a command alone, and recorded by an event of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        collected: Option<i64>,
     },
     /// It is unpacked.
     Cancel,

@@ -12,6 +12,8 @@ pub enum OrderStatus {
     Placed,
     /// Its stock is held; its payment runs.
     AwaitingPayment,
+    /// It is accepted, and to be paid at the door.
+    Confirmed,
     /// It is paid.
     Paid,
     /// Some of it is packed or shipped.
@@ -40,9 +42,10 @@ impl FromStr for OrderStatus {
 
 impl OrderStatus {
     /// Every status, in the order of an order's life.
-    pub const ALL: [OrderStatus; 10] = [
+    pub const ALL: [OrderStatus; 11] = [
         OrderStatus::Placed,
         OrderStatus::AwaitingPayment,
+        OrderStatus::Confirmed,
         OrderStatus::Paid,
         OrderStatus::Fulfilling,
         OrderStatus::Completed,
@@ -58,6 +61,7 @@ impl OrderStatus {
         match self {
             OrderStatus::Placed => "placed",
             OrderStatus::AwaitingPayment => "awaiting_payment",
+            OrderStatus::Confirmed => "confirmed",
             OrderStatus::Paid => "paid",
             OrderStatus::Fulfilling => "fulfilling",
             OrderStatus::Completed => "completed",
@@ -86,9 +90,9 @@ impl OrderStatus {
         )
     }
 
-    /// Whether it is paid and not given back.
+    /// Whether it is paid, or to be paid at the door, and not given back.
     pub const fn is_paid(self) -> bool {
-        matches!(self, OrderStatus::Paid | OrderStatus::Fulfilling | OrderStatus::Completed)
+        matches!(self, OrderStatus::Confirmed | OrderStatus::Paid | OrderStatus::Fulfilling | OrderStatus::Completed)
     }
 }
 
@@ -137,6 +141,10 @@ named_status!(
         Declined = "declined",
         /// Nothing was taken, and nothing will be.
         Voided = "voided",
+        /// It is to be taken at the door.
+        DueOnDelivery = "due_on_delivery",
+        /// All that was to be taken at the door was.
+        Collected = "collected",
         /// The money was taken, and some of it was given back.
         PartiallyRefunded = "partially_refunded",
         /// The money was taken and given back.

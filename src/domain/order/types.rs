@@ -16,6 +16,7 @@ use std::fmt;
 use super::{Party, PlacedCoupon};
 
 pub use super::booking::{CancelWish, CourierSays, CourierWish};
+pub use super::cash::{Cash, Collection, NoCash, Remittance, rounded, smallest_cash};
 pub use super::dispute::{Dispute, DisputeStatus, DisputeTold, LostShare};
 pub use super::line::{BillHead, OrderLine};
 pub use super::refund::{
@@ -372,6 +373,17 @@ pub enum OrderCommand {
         /// What a credit needs, should the buyer not get all of it.
         seed: CreditSeed,
     },
+    /// A courier hands on what it has collected for a parcel.
+    RemitCash {
+        /// On whose behalf.
+        by: Principal,
+        /// For which.
+        shipment: ShipmentId,
+        /// What it says.
+        told: Remittance,
+        /// The end of the name of a refund, should too much have been collected.
+        mint: Mint,
+    },
     /// Which parcels couriers are to fetch, or not to fetch any more: from now on they may know of it.
     OpenWishes,
     /// A courier says what it makes of such a wish.
@@ -394,6 +406,9 @@ pub enum OrderCommand {
         /// Units that were accepted at the door, where not all were.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accepted: Vec<WantedLine>,
+        /// What was collected there, where the courier says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        collected: Option<Money>,
     },
     /// Send units of one share back.
     AskReturn {

@@ -27,6 +27,7 @@ impl Order {
                 billed: body.share_billed(vendor),
                 parcels: body.parcels.iter().filter(|parcel| parcel.vendor == vendor).cloned().collect(),
                 on_hold: body.shares.iter().find(|share| share.vendor == vendor).and_then(|share| share.on_hold),
+                to_collect: body.to_collect(vendor),
             })
             .collect();
         Some(OrderView {

@@ -16,6 +16,7 @@ use super::{fits, sum};
 use crate::domain::buyer::Exemption;
 use crate::domain::ids::{CategoryId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::{Currency, split};
+use crate::domain::order::NoCash;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -481,7 +482,7 @@ impl<'a> Making<'a> {
             }
         }
         match (no_cash.is_empty(), not_served.is_empty()) {
-            (false, _) => Err(Reject::CodNotAvailable { vendor_ids: no_cash }),
+            (false, _) => Err(Reject::CodNotAvailable { why: NoCash::Method, vendor_ids: no_cash }),
             (true, false) => Err(Reject::AddressNotServed { vendor_ids: not_served }),
             (true, true) => Ok(()),
         }

@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::buyer::Exemption;
 use crate::domain::ids::{CategoryId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::order::NoCash;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
@@ -469,7 +470,7 @@ fn a_method_is_chosen_or_is_the_cheapest_that_serves() {
     // On delivery: the cheapest that takes it, with its fee.
     shop.chosen.clear();
     shop.on_delivery = true;
-    assert_eq!(shop.refused(), Reject::CodNotAvailable { vendor_ids: vec![vendor(1)] });
+    assert_eq!(shop.refused(), Reject::CodNotAvailable { why: NoCash::Method, vendor_ids: vec![vendor(1)] });
     let cash = ShippingMethod { cod: true, cod_fee: Some(taka(40)), ..flats(5, 700) };
     shop.shipping = ships([(1, vec![flats(1, 300), cash])]);
     let bill = shop.made();

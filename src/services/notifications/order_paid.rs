@@ -1,8 +1,8 @@
-//! That an order is paid.
+//! That an order is paid, or accepted to be paid at the door.
 
 use super::{Text, escaped};
 use crate::domain::money::{Money, sum};
-use crate::domain::order::OrderView;
+use crate::domain::order::{OrderView, PaymentStatus};
 use crate::domain::pricing::{BillLine, BillShare};
 use std::fmt::Write as _;
 
@@ -37,6 +37,20 @@ pub(super) fn text(order: &OrderView) -> Text {
         let _ = write!(rows, "<tr><td></td><td>{name}</td><td>{amount}</td></tr>");
     }
     let (id, total, paid) = (order.id, money(order.amounts.total), money(order.amounts.paid));
+    if order.payment_status == PaymentStatus::DueOnDelivery {
+        let due = money(sum(order.sub_orders.iter().map(|share| share.to_collect)));
+        return Text {
+            event: "order.confirmed",
+            subject: format!("Your order {id} is confirmed"),
+            text: format!(
+                "Thank you. Your order {id} is confirmed.\n\n{text}\nTotal: {total}\nTo pay at the door: {due}\n"
+            ),
+            html: format!(
+                "<!doctype html><html lang=\"en\"><body><p>Thank you. Your order {id} is confirmed.</p><table>{rows}</table>\
+                 <p>Total: {total}<br>To pay at the door: {due}</p></body></html>"
+            ),
+        };
+    }
     Text {
         event: "order.paid",
         subject: format!("Your order {id} is paid"),

@@ -88,8 +88,8 @@ impl Packer {
         match (command, outcome) {
             (OrderCommand::MoveParcel { step, .. }, Ok(_)) => match **step {
                 ParcelStep::HandOver => world.count("parcels handed over"),
-                ParcelStep::Deliver { accepted: None } => world.count("parcels delivered"),
-                ParcelStep::Deliver { accepted: Some(_) } => world.count("parcels refused in part"),
+                ParcelStep::Deliver { accepted: None, .. } => world.count("parcels delivered"),
+                ParcelStep::Deliver { accepted: Some(_), .. } => world.count("parcels refused in part"),
                 ParcelStep::Returned => world.count("parcels that came back"),
                 ParcelStep::Lost => world.count("parcels lost"),
                 ParcelStep::Cancel => world.count("parcels unpacked"),
@@ -141,8 +141,10 @@ impl Packer {
         let accepted =
             |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let deliver = || match chance.per_mille(600) {
-            true => ParcelStep::Deliver { accepted: None },
-            false => ParcelStep::Deliver { accepted: Some(parcel.lines.iter().map(accepted).collect()) },
+            true => ParcelStep::Deliver { accepted: None, collected: None },
+            false => {
+                ParcelStep::Deliver { accepted: Some(parcel.lines.iter().map(accepted).collect()), collected: None }
+            }
         };
         // Mostly what comes next.
         match (parcel.status, chance.below(10)) {
@@ -173,7 +175,7 @@ impl Packer {
             |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let is_partly = status == CourierStatus::PartlyDelivered;
         let accepted = if is_partly { parcel.lines.iter().map(accepted).collect() } else { Vec::new() };
-        OrderCommand::CourierTold { shipment, mint, status, accepted }
+        OrderCommand::CourierTold { shipment, mint, status, accepted, collected: None }
     }
 
     fn return_step(&self, known: &Return) -> ReturnStep {

@@ -4,13 +4,15 @@
 //! unpaid. Each sort of party has a file of its own here, which says what it is asked in which words. What the phases do with legs is
 //! the same for all of them.
 
+mod cash;
 mod coupon;
 mod stock;
 
 use super::state::Body;
 use crate::domain::coupon::CouponCommand;
+use crate::domain::customer::CustomerCommand;
 use crate::domain::entity::{EffectKey, Message, Step};
-use crate::domain::ids::{CouponId, CreditId, OrderId, VendorId};
+use crate::domain::ids::{CouponId, CreditId, CustomerId, OrderId, VendorId};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::VendorCommand;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,9 @@ pub enum Party {
     /// A coupon, for one use of it.
     #[serde(rename = "coupon")]
     Coupon(CouponId),
+    /// Whoever counts the open orders of a buyer that are to be paid at the door, for one of them.
+    #[serde(rename = "cash")]
+    Cash(CustomerId),
 }
 
 /// How far an order is with one of its parties.
@@ -80,6 +85,7 @@ impl Party {
         match self {
             Party::Stock(vendor) => stock::message(order, body, vendor, verb),
             Party::Coupon(coupon) => coupon::message(order, body, coupon, verb),
+            Party::Cash(at) => cash::message(order, at, body.is_refused_at_the_door(), verb),
         }
     }
 
@@ -88,18 +94,20 @@ impl Party {
         match self {
             Party::Stock(id) => Message::Vendor { id, command: VendorCommand::Release { order, until } },
             Party::Coupon(id) => Message::Coupon { id, command: CouponCommand::ReleaseUse { order, until } },
+            Party::Cash(id) => Message::Customer { id, command: CustomerCommand::CloseCash { order, refused: false } },
         }
     }
 
     /// What an order says of credits that it has heard of; vendors hear of theirs in another way.
     pub(super) fn close_returns(self, order: OrderId, credits: Vec<CreditId>) -> Option<Message> {
         match self {
-            Party::Stock(_) => None,
+            Party::Stock(_) | Party::Cash(_) => None,
             Party::Coupon(id) => Some(Message::Coupon { id, command: CouponCommand::CloseReturns { order, credits } }),
         }
     }
 
-    /// The name of the effect by which the order says this to it. What is closed is told once, and is no effect.
+    /// The name of the effect by which the order says this to it. What is closed is told once, and is no effect, but for an order that was to be paid at
+    /// the door: that is told until it is heard.
     pub(super) fn key(self, verb: Verb) -> EffectKey {
         match self {
             Party::Stock(vendor) => EffectKey::new(
@@ -118,6 +126,15 @@ impl Party {
                 },
                 coupon,
             ),
+            Party::Cash(customer) => EffectKey::new(
+                match verb {
+                    Verb::Ask => Step::OpenCash,
+                    Verb::Confirm => Step::KeepCash,
+                    Verb::Cancel => Step::DropCash,
+                    Verb::Close => Step::CloseCash,
+                },
+                customer,
+            ),
         }
     }
 
@@ -125,6 +142,7 @@ impl Party {
     pub(super) fn of_key(key: EffectKey) -> Option<(Party, Verb)> {
         let uuid = Uuid::from_u128(key.target);
         let (stock, coupon) = (Party::Stock(VendorId::from_uuid(uuid)), Party::Coupon(CouponId::from_uuid(uuid)));
+        let cash = Party::Cash(CustomerId::from_uuid(uuid));
         Some(match key.step {
             Step::Reserve => (stock, Verb::Ask),
             Step::Commit => (stock, Verb::Confirm),
@@ -132,6 +150,10 @@ impl Party {
             Step::HoldUse => (coupon, Verb::Ask),
             Step::CommitUse => (coupon, Verb::Confirm),
             Step::ReleaseUse => (coupon, Verb::Cancel),
+            Step::OpenCash => (cash, Verb::Ask),
+            Step::KeepCash => (cash, Verb::Confirm),
+            Step::DropCash => (cash, Verb::Cancel),
+            Step::CloseCash => (cash, Verb::Close),
             _ => return None,
         })
     }
@@ -140,7 +162,7 @@ impl Party {
     pub const fn vendor(self) -> Option<VendorId> {
         match self {
             Party::Stock(vendor) => Some(vendor),
-            Party::Coupon(_) => None,
+            Party::Coupon(_) | Party::Cash(_) => None,
         }
     }
 }
