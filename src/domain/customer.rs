@@ -442,6 +442,64 @@ mod tests {
     }
 
     #[test]
+    fn few_orders_of_a_buyer_are_open_that_are_to_be_paid_at_the_door() {
+        const DAY_MS: i64 = 24 * 3_600_000;
+        let mut customer = customer();
+        let order = |number| OrderId::from_uuid(Uuid::from_u128(number));
+        let mut at_day = |day: i64, command: CustomerCommand| {
+            let now = Timestamp::from_millis(day * DAY_MS);
+            let decided = customer.decide(&command, &Knowledge::NOTHING, now);
+            let told = customer.respond(&command, decided.as_ref().map(|_| ()).map_err(|reject| &*reject));
+            for event in decided.iter().flatten() {
+                customer.apply(event, now);
+                customer.check().expect("each is counted once");
+            }
+            let again = Customer::restore(customer.id, &customer.delta().parts).expect("a snapshot");
+            assert_eq!(again.open_cash(), customer.open_cash());
+            assert_eq!(customer.row(), None, "nobody is a customer for that");
+            let Some(Message::Order { command, .. }) = told else { panic!("the order is answered") };
+            let says = match command {
+                OrderCommand::LegHeld { .. } => "held",
+                OrderCommand::LegCommitted { .. } => "kept",
+                OrderCommand::LegReleased { .. } => "closed",
+                OrderCommand::LegRefused { reason: Reject::CodNotAvailable { why, .. }, .. } => why.name(),
+                other => panic!("{other:?}"),
+            };
+            (says, decided.map_or(0, |events| events.len()))
+        };
+        let open = |number| CustomerCommand::OpenCash { order: order(number) };
+        let keep = |number| CustomerCommand::KeepCash { order: order(number) };
+        let close = |number, refused| CustomerCommand::CloseCash { order: order(number), refused };
+        for (day, command, says) in [
+            (1, open(1), ("held", 1)),
+            (1, open(1), ("held", 0)),
+            (1, keep(1), ("kept", 0)),
+            (1, open(2), ("held", 1)),
+            (1, open(3), ("held", 1)),
+            (1, open(4), ("open_orders", 0)),
+            // One that is counted already is not refused.
+            (1, open(2), ("held", 0)),
+            (2, close(2, false), ("closed", 1)),
+            (2, close(2, false), ("closed", 0)),
+            (2, open(4), ("held", 1)),
+            // It was accepted by what a backup forgot.
+            (2, keep(5), ("kept", 1)),
+            (2, open(6), ("open_orders", 0)),
+            (3, close(1, true), ("closed", 1)),
+            (3, close(1, true), ("closed", 0)),
+            (3, close(3, true), ("closed", 1)),
+            (3, open(6), ("held", 1)),
+            (4, close(4, true), ("closed", 1)),
+            (4, open(7), ("refusals", 0)),
+            (93, open(7), ("held", 1)),
+            // Of what it knows nothing it has nothing to close.
+            (93, close(9, true), ("closed", 0)),
+        ] {
+            assert_eq!(at_day(day, command.clone()), says, "{day} {command:?}");
+        }
+    }
+
+    #[test]
     fn the_numbers_of_carts_end() {
         let last = limits::CUSTOMER_CARTS - 1;
         let mut customer = Customer { cart: last, ..customer() };

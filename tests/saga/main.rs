@@ -7,6 +7,7 @@ mod random;
 mod world;
 
 mod bills;
+mod cash;
 mod coupons;
 mod faults;
 mod histories;

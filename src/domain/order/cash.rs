@@ -319,7 +319,7 @@ impl Body {
     pub(super) fn remittances_differ(&self) -> impl Iterator<Item = &'static str> {
         let told = || self.parcels.iter().filter_map(|parcel| Some((parcel.cash?.collected, parcel.cash?.remitted?)));
         let differs = told().any(|(collected, told)| told.collected != collected);
-        let is_short = told().any(|(_, told)| told.remitted.saturating_add(told.fee) < told.collected);
+        let is_short = told().any(|(collected, told)| told.remitted.saturating_add(told.fee) < collected);
         [(differs, "remittance_differs"), (is_short, "remittance_short")]
             .into_iter()
             .filter(|(is, _)| *is)
