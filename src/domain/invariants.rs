@@ -94,9 +94,11 @@ mod tests {
             include_str!("vendor/mod.rs"),
             include_str!("vendor/breaches.rs"),
             include_str!("coupon/mod.rs"),
+            include_str!("customer.rs"),
         ];
         let of_money = [
             include_str!("order/share.rs"),
+            include_str!("order/cash.rs"),
             include_str!("order/refund.rs"),
             include_str!("order/shipment.rs"),
             include_str!("order/fulfilment.rs"),

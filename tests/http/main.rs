@@ -7,6 +7,7 @@ mod accounts;
 mod attached;
 mod bills;
 mod carts;
+mod cash;
 mod categories;
 mod checkout;
 mod clocks;

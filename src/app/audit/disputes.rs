@@ -8,6 +8,7 @@ use super::facts::{Facts, OrderFacts};
 use super::{Breaches, Finding};
 use crate::domain::ids::{RefundId, VendorId};
 use crate::domain::order::{LostShare, OrderEvent, PaymentStatus, RefundAsked};
+use crate::domain::pricing::ON_DELIVERY;
 use std::collections::BTreeMap;
 
 /// How a refund stands.
@@ -34,6 +35,8 @@ enum Disputed {
 /// What the records say of one share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ShareSums {
+    /// What was taken at the door.
+    collected: i64,
     credited: i64,
     given_back: i64,
     lost: i64,
@@ -81,6 +84,7 @@ impl GivenBack {
         matches!(
             event,
             OrderEvent::Credited { .. }
+                | OrderEvent::CashCollected { .. }
                 | OrderEvent::RefundPending { .. }
                 | OrderEvent::RefundSucceeded { .. }
                 | OrderEvent::RefundFailed { .. }
@@ -99,6 +103,11 @@ impl GivenBack {
                 self.share(credit.vendor).credited += credit.amount();
                 self.asked += usize::from(refund_requested.is_some());
                 self.ask(credit.vendor, refund_requested.as_ref());
+            }
+            OrderEvent::CashCollected { collection, refund_requested, .. } => {
+                self.share(collection.vendor).collected += collection.amount;
+                // What was paid at the door is given back by hand: there is no job for it.
+                self.ask(collection.vendor, refund_requested.as_ref());
             }
             OrderEvent::RefundPending { refund } => {
                 if self.is_disputed() {
@@ -215,6 +224,9 @@ impl GivenBack {
             }
             if share.credited > amounts.total {
                 wrong.push(format!("{} credited of {vendor}, of a share of {}", share.credited, amounts.total));
+            }
+            if order.row.payment_method == ON_DELIVERY && share.collected != amounts.paid {
+                wrong.push(format!("{} collected of {vendor} at the door, and {} paid", share.collected, amounts.paid));
             }
             let says = (amounts.credited, amounts.refunded);
             let records = (share.credited, share.given_back.saturating_add(share.lost));

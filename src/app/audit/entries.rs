@@ -6,7 +6,7 @@ use crate::app::AppError;
 use crate::domain::cart::CartEvent;
 use crate::domain::details::DetailName;
 use crate::domain::entity::Part;
-use crate::domain::ids::{CartId, EntityId as _, EntityRef, JobId, OrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, EntityId as _, EntityRef, JobId, OrderId, VendorId};
 use crate::domain::job::JobKind;
 use crate::domain::json;
 use crate::domain::order::Phase;
@@ -35,6 +35,8 @@ pub(super) enum Said {
     Detailed,
     /// This cart is checked out with it.
     CheckedOut(CartId),
+    /// This customer counts it among the open orders that are to be paid at the door.
+    Counted(CustomerId),
     /// What a vendor did for it.
     Dealt(VendorId, Dealt),
     /// Of a cart: how it stands.
@@ -250,6 +252,7 @@ mod tests {
             Said::job(job, JobKind::RefundOrder),
             Said::Detailed,
             Said::CheckedOut(cart()),
+            Said::Counted(CustomerId::from_uuid(Uuid::from_u128(8))),
             Said::Dealt(vendor(), Dealt::Held(vec![lines()[0]])),
             Said::Cart(CartFacts { status: CartStatus::Merged, order: Some(order_id(1)) }),
             Said::Merged(cart(), Box::new(CartEvent::MergeAcknowledged)),
@@ -278,6 +281,7 @@ mod tests {
             format!("Said(Job({job:?}, \"refund_order\"))"),
             "Said(Detailed)".to_owned(),
             format!("Said(CheckedOut({:?}))", cart()),
+            format!("Said(Counted({:?}))", CustomerId::from_uuid(Uuid::from_u128(8))),
             format!("Said(Dealt({:?}, Held([{:?}])))", vendor(), lines()[0]),
             format!("Said(Cart(CartFacts {{ status: Merged, order: Some({:?}) }}))", order_id(1)),
             format!("Said(Merged({:?}, MergeAcknowledged))", cart()),

@@ -11,7 +11,7 @@ use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, CouponId, CreditId, CustomerId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::{LegState, Phase};
+use crate::domain::order::{CountedOpen, LegState, Phase};
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
@@ -45,6 +45,8 @@ pub(super) struct Facts {
     pub(super) trades: BTreeMap<VendorId, Trades>,
     /// Carts that are checked out with them.
     pub(super) checked_out: Vec<(CartId, OrderId)>,
+    /// Who counts them among the open orders of their buyers that are to be paid at the door.
+    pub(super) counted: Vec<(CustomerId, OrderId)>,
     /// Jobs about them.
     pub(super) jobs: JobFacts,
     /// Their details, beside the journal.
@@ -91,6 +93,7 @@ impl Facts {
         self.given_back.clear();
         self.trades.clear();
         self.checked_out.clear();
+        self.counted.clear();
         self.jobs.clear();
         self.details = DetailFacts::default();
         self.rows.orders.clear();
@@ -261,6 +264,8 @@ pub(super) struct OrderFacts {
     pub(super) current: bool,
     /// Units that were cancelled and that their vendors have not said to have back.
     pub(super) coming_back: Vec<(VendorId, SkuId, i64)>,
+    /// Who has to count it among the open orders of its buyer that are to be paid at the door.
+    pub(super) counted_open: CountedOpen,
     /// What of it somebody has to look at.
     pub(super) attention: Vec<&'static str>,
     /// What its provider has given back of it, as it was told, and what it may have given back since, in minor units.
@@ -570,6 +575,7 @@ pub(super) mod samples {
             version: 1,
             mint: None,
             coming_back: Vec::new(),
+            counted_open: CountedOpen::No,
             attention: Vec::new(),
             refunds: (0, 0),
             needs_token: false,

@@ -3,6 +3,7 @@
 //! Three passes, each over what its former ones have put aside, too: carts and customers by themselves; each order with its rows, jobs, details
 //! and charges, and with what vendors and carts recorded of it; each cart with its orders, and with who took what it gave.
 
+use super::cash::Cash;
 use super::collect::{Books, Collected};
 use super::details::{Details, without_token};
 use super::disputes::{Disputes, GivenBack};
@@ -40,6 +41,7 @@ struct Checks {
     details: Details,
     money: money::Books,
     disputes: Disputes,
+    cash: Cash,
 }
 
 impl Checks {
@@ -52,6 +54,7 @@ impl Checks {
         self.details.look(facts);
         self.money.look(facts);
         self.disputes.look(facts);
+        self.cash.look(facts);
     }
 
     /// Looks at the carts at hand.
@@ -75,6 +78,7 @@ impl Checks {
             self.details.finish(),
             self.money.finish(&facts.charge_log),
             self.disputes.finish(),
+            self.cash.finish(),
             categories::check(facts),
             accounts::check(facts),
         ]
@@ -99,6 +103,9 @@ pub(super) async fn judge(store: &Store, collected: Collected, room: &Room) -> R
                 replaying.push(alone(of, entries, &mut orders, &mut joined)?);
             }
             replaying.into_iter().for_each(|replaying| replaying.finish(&mut facts));
+            for (customer, order) in take(&mut facts.counted) {
+                orders.say(order.entity(), &Said::Counted(customer));
+            }
             for (id, cart) in take(&mut facts.carts) {
                 joined.say(id.entity(), &Said::Cart(cart));
                 if let (CartStatus::CheckedOut, Some(order)) = (cart.status, cart.order) {
@@ -236,6 +243,7 @@ fn order<'a>(
             }
             Entry::Said(Said::Detailed) => _ = facts.details.recorded.insert(id),
             Entry::Said(Said::CheckedOut(cart)) => facts.checked_out.push((cart, id)),
+            Entry::Said(Said::Counted(customer)) => facts.counted.push((customer, id)),
             Entry::Said(Said::Dealt(vendor, dealt)) => {
                 facts.trades.entry(vendor).or_default().0.entry(id).or_default().see(dealt);
             }

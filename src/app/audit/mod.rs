@@ -25,6 +25,7 @@
 
 mod accounts;
 mod carts;
+mod cash;
 mod categories;
 mod codes;
 mod collect;

@@ -322,6 +322,7 @@ impl AnyReplay {
                 let id = replay.id;
                 if let Some((customer, current)) = replay.finish(facts) {
                     facts.customers.extend(customer.row().map(|row| (id, (row, current))));
+                    facts.counted.extend(customer.open_cash().iter().map(|order| (id, *order)));
                 }
             }
             AnyReplay::Coupon(replay) => {
@@ -428,5 +429,6 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         coming_back: order.units_coming_back().collect(),
         attention: order.attention(),
         refunds: order.given_back(),
+        counted_open: order.counted_open(),
     })
 }

@@ -353,18 +353,34 @@ impl Body {
     }
 }
 
+/// Who has to count an order among the open ones of its buyer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedOpen {
+    /// This one.
+    By(CustomerId),
+    /// This one, or nobody: one of the two has heard and the other has not.
+    Perhaps(CustomerId),
+    /// Nobody.
+    No,
+}
+
 impl Order {
     /// Whether it is paid at the door.
     pub fn pays_at_the_door(&self) -> bool {
         self.body.as_ref().is_some_and(Body::pays_at_the_door)
     }
 
-    /// Who counts it among the open orders of its buyer that are to be paid at the door, as far as the order knows.
-    pub fn counted_open_at(&self) -> Option<CustomerId> {
-        let leg = self.body.as_ref()?.cash_leg()?;
-        match (leg.with, leg.state) {
-            (Party::Cash(customer), LegState::Held | LegState::Committed) => Some(customer),
-            _ => None,
+    /// Who has to count it among the open orders of its buyer that are to be paid at the door.
+    pub fn counted_open(&self) -> CountedOpen {
+        let Some((body, leg)) = self.body.as_ref().and_then(|body| Some((body, body.cash_leg()?))) else {
+            return CountedOpen::No;
+        };
+        let Party::Cash(by) = leg.with else { return CountedOpen::No };
+        match leg.state {
+            LegState::Refused | LegState::Released => CountedOpen::No,
+            LegState::Held if body.phase == Phase::Confirming => CountedOpen::By(by),
+            LegState::Committed if body.cash_to_close().is_none() => CountedOpen::By(by),
+            LegState::Asked | LegState::Held | LegState::Committed | LegState::Unanswered => CountedOpen::Perhaps(by),
         }
     }
 }
