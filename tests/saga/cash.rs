@@ -518,14 +518,41 @@ fn what_a_buyer_sends_back_is_given_back_by_hand() {
     for step in [ReturnStep::Approve, ReturnStep::Receive { lines: vec![received] }] {
         life.tell(OrderCommand::MoveReturn { by: SHOP, id, step: Box::new(step), seed: seed(300) }).unwrap();
     }
-    // What it was rounded by at the door is nobody's debt.
+    // Who gives back all of it has all again that was taken.
     let view = life.view();
     let refund = &view.refunds[0];
-    assert_eq!((refund.amount, refund.status), (6_060, RefundStatus::Requested));
+    assert_eq!((refund.amount, refund.status), (6_100, RefundStatus::Requested));
     let retry = OrderCommand::RetryRefund { by: SHOP, refund: refund.id, attempt: 1 };
     assert_eq!(life.tell(retry), Err(Reject::RefundNotOpen { status: RefundStatus::Requested }));
     let (by, reference) = (SHOP, "B-2".to_owned());
     life.tell(OrderCommand::MarkRefundPaid { by, refund: refund.id, reference }).unwrap();
     let share = life.view().sub_orders[0].amounts;
-    assert_eq!((share.paid, share.refunded, share.refund_due, share.total_due), (6_100, 6_060, 0, 0));
+    assert_eq!((share.paid, share.refunded, share.refund_due, share.total_due), (6_100, 6_100, 0, 0));
+}
+
+/// Whatever of it is given back, in amounts or as a whole: never more than was taken, and in the end all of it.
+#[test]
+fn what_was_rounded_at_the_door_is_not_given_back_beyond_what_was_taken() {
+    for (collected, amounts, refunds) in [
+        // Of 60.60: rounded down, and up.
+        (6_000, [6_000, 60], [6_000, 0]),
+        (6_000, [5_000, 1_060], [5_000, 1_000]),
+        (6_100, [6_000, 60], [6_000, 100]),
+        (6_060, [1, 6_059], [1, 6_059]),
+    ] {
+        let mut life = Life::on_its_way();
+        life.deliver(None, Some(collected)).unwrap();
+        for (number, (minor, refund)) in amounts.into_iter().zip(refunds).enumerate() {
+            let wanted = Wanted::Amount { minor, shipping: false };
+            let seed = seed(400 + number as u128);
+            let before = life.view().amounts.refund_due;
+            let told = life.tell(OrderCommand::Credit { by: SHOP, vendor: vendor(0), wanted, seed });
+            let due = life.view().amounts.refund_due - before;
+            // The last paisa were never taken: there is nothing of them to give back as an amount.
+            let is_refused = matches!(told, Err(Reject::RefundExceedsPayment { .. }));
+            assert_eq!(due, if is_refused { 0 } else { refund }, "{collected} {minor}");
+        }
+        let share = life.view().sub_orders[0].amounts;
+        assert!(share.refund_due <= share.paid, "{share:?}");
+    }
 }

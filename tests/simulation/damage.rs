@@ -145,6 +145,11 @@ impl Server {
         lock(&self.disk).damage.concerns(entity)
     }
 
+    /// Whether anything of this one was ever damaged: of it nothing is promised.
+    pub fn was_damaged(&self, entity: EntityRef) -> bool {
+        lock(&self.disk).damage.ever().contains(&entity)
+    }
+
     pub fn has_damage(&self) -> bool {
         lock(&self.disk).damage.is_any()
     }

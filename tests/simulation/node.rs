@@ -142,6 +142,8 @@ pub struct Town {
     pub oracle: Arc<Oracle>,
     /// What people have made: for those who look at other people's things.
     pub made: Mutex<Vec<EntityRef>>,
+    /// Orders that are paid at the door.
+    pub cash: Mutex<Vec<haat::domain::ids::OrderId>>,
     /// The codes of coupons that they have heard of.
     pub codes: Mutex<Vec<Known>>,
     /// The tables of taxes and shipping, all versions.
@@ -171,6 +173,7 @@ impl Town {
             depot,
             oracle,
             made: Mutex::default(),
+            cash: Mutex::default(),
             codes: Mutex::default(),
             tables: Mutex::default(),
             nodes: Mutex::default(),

@@ -8,7 +8,7 @@ use crate::troubles::troubles;
 use crate::world::lock;
 use haat::actors::Ask;
 use haat::domain::entity::Principal;
-use haat::domain::ids::OrderId;
+use haat::domain::ids::{EntityId as _, OrderId};
 use haat::domain::money::Currency;
 use haat::domain::vendor::{Vendor, VendorCommand};
 use std::cell::RefCell;
@@ -236,7 +236,8 @@ async fn come_to_rest(town: &Arc<Town>) {
         world.breach(format_args!("{} jobs never end", town.server.open_jobs()));
     }
     // Each is carried out, or refused: whatever was lost on the way.
-    for order in town.oracle.replayed(Replay::with_wishes) {
+    let wishes = town.oracle.replayed(Replay::with_wishes);
+    for order in wishes.into_iter().filter(|order| !town.server.was_damaged(order.entity())) {
         world.breach(format_args!("{order} still wants something of a courier, and nobody asks it"));
     }
     change_marked_vendors(town, &node).await;

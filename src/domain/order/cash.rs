@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What is not taken is credited, and what is left is collected in the same record. Whoever collects rounds to the smallest amount that is handed over
-//! in cash; what that adds or leaves out is the share's `rounding`, and nothing is due for it. What was collected beyond that is owed to the buyer, and
+//! in cash; what that adds or leaves out is the share's `rounding`, and nothing is due for it. Who gives all of it back has all of it again. What was collected beyond that is owed to the buyer, and
 //! given back by hand: no provider has it. What is missing stays due until somebody says what became of it (`resolve`).
 
 use super::line::OrderLine;
@@ -197,7 +197,7 @@ impl Body {
         }
         let mut share = self.share(parcel.vendor)?.clone();
         if let Some(OrderEvent::Credited { credit, .. }) = credit {
-            share.credited = share.credited.saturating_add(credit.amount());
+            share.credit(credit.amount());
         }
         match collected {
             Some(amount) => Ok(self.collection(parcel, &share, amount, seed.mint)),

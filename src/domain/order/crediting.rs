@@ -205,7 +205,7 @@ impl Body {
     pub(super) fn credited(&self, credit: Credit, mint: Mint) -> Result<OrderEvent, Reject> {
         let share = self.share(credit.vendor)?;
         let mut after = share.clone();
-        after.credited = after.credited.saturating_add(credit.amount());
+        after.credit(credit.amount());
         let amount = after.amounts().refund_due.saturating_sub(share.amounts().refund_due);
         let asked = RefundAsked { id: RefundId::from_uuid(credit.id.uuid()), amount, mint };
         let refund_requested = (amount > 0).then_some(asked);

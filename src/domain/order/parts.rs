@@ -144,18 +144,19 @@ impl TimelineEntry {
 
 impl Body {
     /// Whether lines, legs and shares are a part of their own: by what it was placed with, and by its bill once it has one. What a part of its
-    /// own has become stays one, since neither grows less.
+    /// own has become stays one, since neither grows less. Cancels that wait for couriers come and go: they stand there with the parcels that they
+    /// wait for, which stay.
     fn has_many_lines(&self) -> bool {
+        if !self.parcels.is_empty() {
+            return true;
+        }
         let billed = |line: &OrderLine| line.billed.as_ref().map_or(0, |billed| 420 + 120 * billed.discounts.len());
         let lines: usize = self.lines.iter().map(|line| 190 + written_len(&line.title) + billed(line)).sum();
         // With the references and the reasons that a refund may come to have.
         let taken_back = 120 * self.credits.len() + 700 * self.refunds.len();
-        let parcel = |parcel: &Parcel| 900 + 110 * parcel.lines.len();
-        let parcels: usize = self.parcels.iter().map(parcel).sum();
         let returned = |known: &Return| 400 + 200 * known.lines.len();
         let returns: usize = self.returns.iter().map(returned).sum();
-        let wishes: usize = self.wishes.iter().map(|wish| 300 + 100 * (wish.lines.len() + wish.waits.len())).sum();
-        parcels + returns + wishes + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
+        returns + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
     }
 
     /// Where the blocks end that are full behind the last of `ends`.

@@ -356,7 +356,7 @@ impl Body {
         let credit = self.credit(vendor, wanted, &seed, None)?;
         let share = self.share(vendor)?;
         let mut after = share.clone();
-        after.credited = after.credited.saturating_add(credit.amount());
+        after.credit(credit.amount());
         let money = |minor| Money::new(minor, self.currency);
         Ok(RefundPreview {
             amount: money(after.amounts().refund_due.saturating_sub(share.amounts().refund_due)),
@@ -464,7 +464,7 @@ impl Body {
             }
         }
         for share in self.shares.iter_mut().filter(|share| share.vendor == credit.vendor) {
-            share.credited = share.credited.saturating_add(credit.amount());
+            share.credit(credit.amount());
             share.besides_credited = share.besides_credited.saturating_add(credit.besides);
         }
         let units: Vec<(SkuId, i64)> = match &credit.restock {

@@ -85,6 +85,14 @@ impl Share {
         self.billed.as_ref().map_or(0, |billed| billed.besides(prices_include_tax))
     }
 
+    /// Credits so much of it. What cash was rounded by goes with the last of it, and never makes less than nothing of what is to be paid: no more is
+    /// given back than was taken.
+    pub(super) fn credit(&mut self, amount: i64) {
+        self.credited = self.credited.saturating_add(amount);
+        let to_pay = self.total.saturating_sub(self.credited);
+        self.rounding = if to_pay == 0 { 0 } else { self.rounding.max(to_pay.saturating_neg()) };
+    }
+
     /// What is still to be paid, or below zero what is to be given back.
     const fn balance(&self) -> i64 {
         let to_pay = self.total.saturating_sub(self.credited).saturating_add(self.rounding);

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod bill;
+mod cash;
 mod credits;
 mod disputes;
 mod goods;
@@ -49,6 +50,13 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("cart", "discounted", nothing),
     ("customer", "cart_followed", nothing),
     ("customer", "customer_edited", Accounts::regroup),
+    // Who counts open orders is judged in `doors.rs`.
+    ("customer", "cash_opened", nothing),
+    ("customer", "cash_closed", nothing),
+    ("order", "leg_asked", nothing),
+    ("order", "confirmed", Accounts::accept),
+    ("order", "cash_collected", Accounts::collect),
+    ("order", "cash_remitted", Accounts::hand_on),
     ("coupon", "coupon_created", Accounts::promise),
     ("coupon", "coupon_edited", Accounts::promise),
     // Of uses no more is asked here than what they take off: `coupons.rs` counts them.
@@ -168,11 +176,12 @@ fn differs_from_sku(accounts: &Accounts, row: &SkuRow) -> Option<String> {
 /// them, and what of them was credited; what is to be paid beside them.
 type Statement = (String, Figures, BTreeMap<String, Figures>, Vec<(String, Line, [i64; 2], (i64, i64))>, i64);
 
-/// A total; what of it was taken, given back and credited; what is due of it, and what is due back.
-type Figures = [i64; 6];
+/// A total; what of it was taken, given back and credited, and what cash was rounded by; what is due of it, and what is due back.
+type Figures = [i64; 7];
 
 fn figures_of(amounts: &Amounts) -> Figures {
-    [amounts.total, amounts.paid, amounts.refunded, amounts.credited, amounts.total_due, amounts.refund_due]
+    let Amounts { total, credited, rounding, paid, refunded, total_due, refund_due } = *amounts;
+    [total, paid, refunded, credited, rounding, total_due, refund_due]
 }
 
 fn statement_of(bill: &Bill) -> Statement {
@@ -180,11 +189,20 @@ fn statement_of(bill: &Bill) -> Statement {
     let figures = |total: i64, vendor: Option<&str>| {
         // All shares are paid for at once. What is another amount is in none.
         let of_all = |moved: i64| if moved == whole { total } else { 0 };
-        let (paid, refunded) =
-            (of_all(bill.charged), of_all(bill.refunded) + bill.given_back(vendor) + bill.lost(vendor));
+        let doors = bill.till.shares.iter().filter(|(of, _)| vendor.is_none_or(|vendor| of.as_str() == vendor));
+        let (taken, rounding) = doors.fold((0, 0), |sums, (_, share)| (sums.0 + share.0, sums.1 + share.1));
+        let refunded = of_all(bill.refunded) + bill.given_back(vendor) + bill.lost(vendor);
+        let paid = of_all(bill.charged) + taken;
         let credited = if bill.has_ended { total } else { bill.credited(vendor) };
-        let balance = total - credited - (paid - refunded);
-        [total, paid, refunded, credited, balance.max(0), (-balance).max(0)]
+        // What is due of several is due of each, and never netted.
+        let balance = total - credited + rounding - (paid - refunded);
+        let (mut due, mut back) = (balance.max(0), (-balance).max(0));
+        if vendor.is_none() && bill.till.at_door && !bill.has_ended {
+            let each = || bill.vendors().into_iter().map(|vendor| bill.balance(vendor));
+            due = each().map(|balance| balance.max(0)).sum();
+            back = each().map(|balance| (-balance).max(0)).sum();
+        }
+        [total, paid, refunded, credited, rounding, due, back]
     };
     let share = |vendor: &String| (vendor.clone(), figures(bill.share(vendor), Some(vendor)));
     let line = |(at, (vendor, line)): (usize, &(String, Line))| {

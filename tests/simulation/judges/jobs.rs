@@ -154,7 +154,7 @@ impl Judge for Jobs {
         }
         let line: Value = serde_json::from_slice(record.line).expect("the engine wrote it");
         let events = line["ev"].as_array().cloned().unwrap_or_default();
-        for _ in events.iter().filter(|event| event["type"] == "paid") {
+        for _ in events.iter().filter(|event| event["type"] == "paid" || event["type"] == "confirmed") {
             *lock(&self.paid).entry(record.entity).or_default() += 1;
         }
         // Of a dispute that is over: what waited for that, or is left of it.
@@ -163,7 +163,9 @@ impl Judge for Jobs {
             event.get("refund_resumed").is_some() || shares.into_iter().any(|it| it.get("refund_requested").is_some())
         };
         let asks = |event: &&Value| {
-            event.get("refund_requested").is_some() || event["type"] == "refund_retried" || is_left(event)
+            // What was too much at a door is given back by hand.
+            let is_cash = event["type"] == "cash_collected";
+            (event.get("refund_requested").is_some() && !is_cash) || event["type"] == "refund_retried" || is_left(event)
         };
         for _ in events.iter().filter(asks) {
             *lock(&self.refunds).entry(record.entity).or_default() += 1;

@@ -10,6 +10,7 @@ mod catalogue;
 mod commands;
 mod coupons;
 mod details;
+mod doors;
 mod history;
 mod jobs;
 mod keys;
@@ -108,6 +109,7 @@ impl Oracle {
             Arc::new(sales::Sales::new(world.clone())),
             Arc::new(coupons::Coupons::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
+            Arc::new(doors::Doors::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),
         ];
         let replay = Mutex::new(Replay::new(world.clone()));

@@ -103,7 +103,10 @@ impl Payments {
             OrderEvent::Resolved { resolution } => {
                 self.world.count("resolutions");
                 let total = replay.order_row(order).map_or(0, |row| row.amounts.total);
-                self.books.by_hand(order, resolution.verb, total);
+                // What is missing at a door comes in past the provider.
+                if !replay.order(order).is_some_and(Order::pays_at_the_door) {
+                    self.books.by_hand(order, resolution.verb, total);
+                }
             }
             // Of nothing there is nothing to ask a provider for.
             OrderEvent::Paid { amount: 0 } => self.world.count("orders that cost nothing"),
@@ -212,11 +215,13 @@ impl Judge for Payments {
             let (given_back, under_way) = order.given_back();
             let of_banks = view.disputes.iter().filter(|dispute| dispute.status == DisputeStatus::Lost);
             let lost: i64 = of_banks.map(|dispute| dispute.amount.minor).sum();
-            let kept = if replay.is_paid(id) { view.amounts.total - given_back - lost } else { 0 };
+            // What is paid at the door no provider has.
+            let is_charged = replay.is_paid(id) && !order.pays_at_the_door();
+            let kept = if is_charged { view.amounts.total - given_back - lost } else { 0 };
             if net != kept {
                 self.world.breach(format_args!("{id} is {} and cost {net} of {kept}", view.status));
             }
-            if under_way != 0 {
+            if under_way != 0 && !order.pays_at_the_door() {
                 self.world.breach(format_args!("{id} waits for {under_way} still: {:?}", order.refunds()));
             }
         }

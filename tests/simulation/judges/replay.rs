@@ -134,6 +134,11 @@ impl Replay {
         self.order(order).and_then(Order::status)
     }
 
+    /// Whether this customer counts this order as one that is open and to be paid at the door.
+    pub fn counts_open(&self, customer: CustomerId, order: OrderId) -> bool {
+        self.customers.get(&customer).is_some_and(|track| track.entity.open_cash().contains(&order))
+    }
+
     pub fn is_paid(&self, order: OrderId) -> bool {
         // What was sold stays so, whatever was taken back since.
         self.status(order).is_some_and(OrderStatus::is_paid) || self.phase(order) == Some(Phase::Settled)

@@ -12,9 +12,10 @@ use haat::domain::buyer::{BuyerKey, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
-use haat::domain::ids::{CartId, EntityId, OrderId};
+use haat::domain::ids::{CartId, CustomerId, EntityId, OrderId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, OrderCommand, PaymentChoice};
+use haat::domain::pricing::ON_DELIVERY;
 use haat::domain::record::IdempotencyKey;
 use haat::domain::reject::Reject;
 use haat::limits;
@@ -225,14 +226,20 @@ impl Buyer {
         // Several of them come again and again under the same number.
         let number = self.person.name.bytes().fold(0, |sum: u8, byte| sum.wrapping_add(byte)) % 4;
         let keys = if number == 0 { Vec::new() } else { vec![BuyerKey([number; 8])] };
-        let buyer = haat::domain::buyer::Buyer { keys, ..shipping_address.buyer() };
+        let pays_cash = chance.per_mille(300);
+        // Some of them share a number where to call.
+        let at_door = pays_cash.then(|| CustomerId::from_uuid(Uuid::from_u128(0x000d_0000 + u128::from(number))));
+        let buyer = haat::domain::buyer::Buyer { keys, at_door, ..shipping_address.buyer() };
         CheckoutRequest {
             shipping: Vec::new(),
             quote: None,
             contact: Contact { email: Some(format!("{tag}@example.com")), shipping_address },
             mint: Mint(chance.next().to_be_bytes()[4..].try_into().unwrap()),
             buyer,
-            payment: PaymentChoice { method: METHOD.into(), token: token.into() },
+            payment: match pays_cash {
+                true => PaymentChoice { method: ON_DELIVERY.into(), token: String::new() },
+                false => PaymentChoice { method: METHOD.into(), token: token.into() },
+            },
             expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
         }
     }
@@ -278,6 +285,9 @@ impl Buyer {
                 oracle.commands.tried(&tag, created && !replayed, true);
                 let floor = order.filter(|(order, _)| *order == view.id && !replayed).map_or(0, |(_, floor)| floor);
                 oracle.answers.order_shown(floor, &view);
+                if view.payment_method == ON_DELIVERY {
+                    lock(&person.town.cash).push(view.id);
+                }
                 if self.order.replace(view.id) != Some(view.id) {
                     lock(&person.town.made).push(view.id.entity());
                 }

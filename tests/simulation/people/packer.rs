@@ -9,11 +9,13 @@ use haat::domain::buyer::Mint;
 use haat::domain::courier::CourierStatus;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
+use haat::domain::money::Money;
 use haat::domain::order::{
     Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine,
-    OrderReply, OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus,
-    SubOrderView, Wanted,
+    OrderReply, OrderView, Parcel, ParcelStep, ReceivedLine, RefundStatus, Remittance, Return, ReturnStatus,
+    ReturnStep, ShipmentStatus, SubOrderView, Wanted,
 };
+use haat::domain::pricing::ON_DELIVERY;
 use haat::domain::reject::Reject;
 use haat::domain::vendor::WantedLine;
 use std::sync::Arc;
@@ -36,17 +38,25 @@ impl Packer {
             let person = &self.0;
             person.pause(person.world().plan.think_ms).await;
             let payments = person.town.books.payments();
-            let id = match !payments.is_empty() && person.chance.per_mille(950) {
-                true => {
-                    let newest = payments.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
-                    payments[newest]
-                }
-                // Of one that is not paid nothing is packed.
-                false => {
-                    let made = lock(&person.town.made).clone();
-                    let Some(entity) = made.iter().rev().find(|entity| entity.kind == Kind::Order) else { continue };
-                    OrderId::from_uuid(entity.uuid)
-                }
+            let cash = lock(&person.town.cash).clone();
+            let newest = cash.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
+            let cash = cash.get(newest).filter(|_| person.chance.per_mille(400));
+            let id = match cash {
+                Some(order) => *order,
+                None => match !payments.is_empty() && person.chance.per_mille(950) {
+                    true => {
+                        let newest = payments.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
+                        payments[newest]
+                    }
+                    // Of one that is not paid nothing is packed.
+                    false => {
+                        let made = lock(&person.town.made).clone();
+                        let Some(entity) = made.iter().rev().find(|entity| entity.kind == Kind::Order) else {
+                            continue;
+                        };
+                        OrderId::from_uuid(entity.uuid)
+                    }
+                },
             };
             let get = OrderCommand::Get { by: Principal::SHOP };
             let how = person.how(None, false);
@@ -136,15 +146,25 @@ impl Packer {
         own.map(|line| WantedLine { sku: line.sku, quantity: chance.between(1, 2) as i64 }).collect()
     }
 
-    fn parcel_step(&self, parcel: &Parcel) -> ParcelStep {
+    /// What somebody says to have taken at the door: mostly what was to be taken, at times less, more or nothing.
+    fn taken(&self, order: &OrderView, share: &SubOrderView) -> Option<i64> {
         let chance = &self.0.chance;
+        let is_said = order.payment_method == ON_DELIVERY || chance.per_mille(20);
+        let part = chance.between(1, 3) as i64;
+        let right = share.amounts.total_due;
+        is_said.then(|| {
+            *chance.pick(&[share.to_collect, share.to_collect, right, right / part, 0, right + 40, right + 700])
+        })
+    }
+
+    fn parcel_step(&self, order: &OrderView, share: &SubOrderView, parcel: &Parcel) -> ParcelStep {
+        let chance = &self.0.chance;
+        let collected = self.taken(order, share).filter(|_| chance.per_mille(900));
         let accepted =
             |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let deliver = || match chance.per_mille(600) {
-            true => ParcelStep::Deliver { accepted: None, collected: None },
-            false => {
-                ParcelStep::Deliver { accepted: Some(parcel.lines.iter().map(accepted).collect()), collected: None }
-            }
+            true => ParcelStep::Deliver { accepted: None, collected },
+            false => ParcelStep::Deliver { accepted: Some(parcel.lines.iter().map(accepted).collect()), collected },
         };
         // Mostly what comes next.
         match (parcel.status, chance.below(10)) {
@@ -159,7 +179,7 @@ impl Packer {
     }
 
     /// What its courier says or tells, at times what cannot be.
-    fn by_courier(&self, parcel: &Parcel) -> OrderCommand {
+    fn by_courier(&self, order: &OrderView, share: &SubOrderView, parcel: &Parcel) -> OrderCommand {
         let (chance, shipment, mint) = (&self.0.chance, parcel.id, parcel.mint.unwrap_or_default());
         let says = |says| OrderCommand::CourierSays { shipment, mint, says };
         if parcel.is_inside() && chance.per_mille(600) {
@@ -175,7 +195,9 @@ impl Packer {
             |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let is_partly = status == CourierStatus::PartlyDelivered;
         let accepted = if is_partly { parcel.lines.iter().map(accepted).collect() } else { Vec::new() };
-        OrderCommand::CourierTold { shipment, mint, status, accepted, collected: None }
+        let collected = self.taken(order, share).filter(|_| chance.per_mille(700));
+        let collected = collected.map(|minor| Money::new(minor, order.currency));
+        OrderCommand::CourierTold { shipment, mint, status, accepted, collected }
     }
 
     fn return_step(&self, known: &Return) -> ReturnStep {
@@ -210,6 +232,21 @@ impl Packer {
             .iter()
             .filter(|line| line.vendor == vendor && (line.moved().delivered > 0 || chance.per_mille(50)))
             .collect();
+        if order.payment_method == ON_DELIVERY && chance.per_mille(250) {
+            let owed = order.refunds.iter().find(|refund| refund.status == RefundStatus::Requested);
+            if let Some(refund) = owed.filter(|_| chance.per_mille(600)) {
+                return OrderCommand::MarkRefundPaid { by, refund: refund.id, reference: "wire 8".into() };
+            }
+            // What a courier hands on, at times another amount than it collected, and at times before it has.
+            if let Some(parcel) = parcels.last() {
+                let collected = parcel.cash.map_or(100, |cash| cash.collected) + *chance.pick(&[0, 0, 0, -100, 100]);
+                let fee = (*chance.pick(&[0, 0, 50])).min(collected.max(0));
+                let told = Remittance { collected: collected.max(0), fee, remitted: collected.max(0) - fee };
+                return OrderCommand::RemitCash { by, shipment: parcel.id, told, mint: seed.mint };
+            }
+        }
+        // What is paid at the door goes out as a whole.
+        let lines = if order.payment_method == ON_DELIVERY && chance.per_mille(800) { Vec::new() } else { lines };
         match chance.below(20) {
             0 => OrderCommand::Pack { by, vendor, lines },
             1 => match chance.per_mille(500) {
@@ -223,9 +260,9 @@ impl Packer {
             3..=10 if !parcels.is_empty() => {
                 let parcel = *chance.pick(&parcels);
                 if parcel.mint.is_some() && chance.per_mille(700) {
-                    return self.by_courier(parcel);
+                    return self.by_courier(order, share, parcel);
                 }
-                let step = Box::new(self.parcel_step(parcel));
+                let step = Box::new(self.parcel_step(order, share, parcel));
                 OrderCommand::MoveParcel { by, shipment: parcel.id, step, seed }
             }
             11..=13 if !returns.is_empty() => {

@@ -77,7 +77,10 @@ impl Staff {
             verb,
             by: person.name.clone(),
             note: tag.clone(),
-            amount: (verb == ResolveAs::Paid).then(|| Money::new(order.amounts.total, order.currency)),
+            amount: (verb == ResolveAs::Paid).then(|| match waits.why {
+                Trouble::CashShort { missing } => missing,
+                _ => Money::new(order.amounts.total, order.currency),
+            }),
             reference: None,
         };
         let command = OrderCommand::Resolve { by: Principal::SHOP, resolution: Box::new(resolution) };

@@ -2,6 +2,7 @@
 //! the domain.
 
 use super::bill::{Billed, reckoned};
+use super::cash::Till;
 use super::credits::{Credited, Part};
 use super::disputes::Disputed;
 use super::goods::{Goods, Pile};
@@ -80,6 +81,8 @@ pub struct Bill {
     pub parts: BTreeMap<String, Part>,
     /// By the dispute.
     pub disputes: BTreeMap<String, Disputed>,
+    /// What was taken at doors.
+    pub till: Till,
     /// What disputes took of each share.
     pub lost: BTreeMap<String, i64>,
     /// What they took of the provider's account, whoever's it was.
@@ -115,8 +118,9 @@ impl Bill {
         self.charged - self.refunded
     }
 
+    /// Whether it is paid, or was accepted to be paid at the door.
     pub fn is_paid(&self) -> bool {
-        self.was_paid && self.net() == self.total()
+        self.was_paid && (self.till.at_door || self.net() == self.total())
     }
 
     pub fn vendors(&self) -> BTreeSet<&String> {
@@ -397,6 +401,7 @@ impl Accounts {
         if self.checkouts.get(order) != Some(&bill.exempt) {
             return Err(format!("it was checked out as {:?}: {event}", self.checkouts.get(order)));
         }
+        bill.till.at_door = text(event, "/placement/payment/method")? == "cash_on_delivery";
         bill.has_codes = event.pointer("/placement/coupons").is_some();
         note(self.bills.insert(order.to_owned(), bill), event)
     }

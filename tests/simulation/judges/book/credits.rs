@@ -143,7 +143,8 @@ impl Accounts {
         {
             return Err(format!("{event} of {bill:?}"));
         }
-        // What was not to be paid is not given back; all that was paid is.
+        // What was not to be paid is not given back; all that was paid is. What was paid at the door may be less.
+        let owed_before = (-bill.balance(&vendor)).max(0);
         let asked = match event.get("refund_requested") {
             Some(asked) => {
                 let (refund, part) = Part::asked(&vendor, asked)?;
@@ -168,7 +169,12 @@ impl Accounts {
         let is_cancelled = |at: usize| bill.cancelled(at) == bill.lines[at].1.quantity;
         let all_left = (0..bill.lines.len()).filter(own).all(is_cancelled);
         note(bill.credits.insert(id, Credited { vendor: vendor.clone(), amount, units }), event)?;
-        if asked != amount || (has_units && all_left && bill.credited(Some(&vendor)) != bill.share(&vendor)) {
+        bill.round_no_more(&vendor);
+        let owed = match bill.till.at_door {
+            true => (-bill.balance(&vendor)).max(0) - owed_before,
+            false => amount,
+        };
+        if asked != owed || (has_units && all_left && bill.credited(Some(&vendor)) != bill.share(&vendor)) {
             return Err(format!("{event} leaves {bill:?}"));
         }
         Ok(())
@@ -186,7 +192,7 @@ impl Accounts {
 
     /// From now on its provider may have it.
     pub fn send_part(&mut self, order: &str, event: &Value) -> Posted {
-        if self.bill(order)?.is_disputed() {
+        if self.bill(order)?.is_disputed() || self.bill(order)?.till.at_door {
             return Err(format!("{event} while a bank decides whose it is"));
         }
         self.turn(order, event, &[Standing::Asked], Standing::Sent)
@@ -205,7 +211,12 @@ impl Accounts {
     }
 
     pub fn give_part_back_by_hand(&mut self, order: &str, event: &Value) -> Posted {
-        self.turn(order, event, &[Standing::Failed], Standing::ByHand)
+        // What was paid at the door no provider has.
+        let from: &[Standing] = match self.bill(order)?.till.at_door {
+            true => &[Standing::Asked],
+            false => &[Standing::Failed],
+        };
+        self.turn(order, event, from, Standing::ByHand)
     }
 
     /// A vendor takes pieces back: once for each credit, and what was credited.
