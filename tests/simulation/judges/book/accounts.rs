@@ -133,8 +133,9 @@ impl Bill {
     }
 }
 
-/// So many batches later every cart knows what was said of its owner: the one that it stood in, and the one whose records were decided meanwhile.
-const BATCHES_UNTIL_KNOWN: u64 = 2;
+/// So many batches later every cart knows what was said of its owner: the one that it stood in, the one whose records were decided meanwhile, and one
+/// more, for records that were too many for that.
+const BATCHES_UNTIL_KNOWN: u64 = 3;
 
 /// All accounts.
 #[derive(Default)]
