@@ -29,6 +29,8 @@ const DOORS: &[(&str, Action)] = &[
     ("list_stock", Action::SeeStockHistory),
     ("change_stock", Action::EditGoods),
     ("list_vendor_orders", Action::SeeVendorOrders),
+    ("list_vendor_shipments", Action::SeeVendorOrders),
+    ("list_vendor_returns", Action::SeeVendorOrders),
     ("create_sale", Action::EditGoods),
     ("list_vendor_sales", Action::SeeGoods),
     ("get_vendor_sale", Action::SeeGoods),

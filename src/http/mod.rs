@@ -66,6 +66,7 @@ pub mod tracking;
 pub mod unread;
 pub mod valid;
 pub mod vendors;
+pub mod waiting;
 mod watch;
 
 use crate::actors::shop::Shop;

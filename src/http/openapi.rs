@@ -534,6 +534,8 @@ mod tests {
             ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/cancel", "post"),
             ("/v1/orders", "get"),
             ("/v1/vendors/{vendor}/orders", "get"),
+            ("/v1/vendors/{vendor}/shipments", "get"),
+            ("/v1/vendors/{vendor}/returns", "get"),
             ("/v1/admin/overview", "get"),
             ("/v1/admin/overview/events", "get"),
             ("/v1/admin/followers", "get"),

@@ -4,7 +4,7 @@ use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
     orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax, tracking,
-    vendors,
+    vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -21,6 +21,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
+        .routes(routes!(waiting::list_vendor_shipments))
+        .routes(routes!(waiting::list_vendor_returns))
         .routes(routes!(sales::list_vendor_sales, sales::create_sale))
         .routes(routes!(sales::get_vendor_sale, sales::patch_sale))
         .routes(routes!(sales::cancel_sale))
@@ -146,6 +148,8 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
+    ("/v1/vendors/{vendor}/shipments", &[(Method::GET, Class::Staff)]),
+    ("/v1/vendors/{vendor}/returns", &[(Method::GET, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales/{sale}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales/{sale}/cancel", &[(Method::POST, Class::Staff)]),

@@ -260,6 +260,9 @@ impl Body {
         if self.parcels.iter().any(|parcel| parcel.status == ShipmentStatus::Lost) {
             codes.push("parcel_lost");
         }
+        if self.is_overdue() {
+            codes.push("not_accepted");
+        }
         if self.phase == Phase::Stuck {
             codes.push("stuck");
         }

@@ -40,6 +40,9 @@ impl Body {
             OrderCommand::ResumeShare { by, vendor } => self.decide_resume_share(*by, *vendor),
             OrderCommand::Ship { by, parcel } => self.decide_ship(*by, parcel),
             OrderCommand::MoveParcel { by, shipment, step, seed } => self.decide_parcel(*by, *shipment, step, seed),
+            OrderCommand::AcceptanceDue { within_ms, cancel } => {
+                self.decide_acceptance(*within_ms, cancel.as_ref(), now)
+            }
             OrderCommand::OpenWishes => LATE,
             OrderCommand::CourierSays { shipment, mint, says } => match self.named_parcel(*shipment, *mint) {
                 Some(parcel) => self.decide_courier_says(parcel, says),
