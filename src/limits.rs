@@ -255,6 +255,8 @@ pub const SHIPMENTS_PER_ORDER: usize = 64;
 /// For how many days after its delivery a buyer may send something back, where nothing else is set. What was recorded without a number means this
 /// one, so it never changes.
 pub const RETURN_DAYS: u32 = 14;
+/// Hours in which a vendor begins with what is paid, where nothing else is set.
+pub const ACCEPT_WITHIN_HOURS: u32 = 48;
 /// Returns of one order.
 pub const RETURNS_PER_ORDER: usize = 32;
 /// Disputes of one order: a bank disputes a payment once, and seldom a second time.

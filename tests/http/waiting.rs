@@ -1,10 +1,13 @@
-//! What waits for a vendor: its orders by how its shares stand, its parcels, and what is sent back to it.
+//! What waits for a vendor: its orders by how its shares stand, its parcels, what is sent back to it, and what nobody has begun in time.
 
 use crate::on_both_stores;
 use crate::paid::Paid;
-use crate::support::token;
+use crate::support::{Server, TestStore, token};
 use crate::until;
+use haat::app::Hooks;
+use haat::config::Config;
 use haat::domain::ids::VendorId;
+use haat::domain::order::AcceptanceSettings;
 use haat::domain::who::{Permissions, VendorRole};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -19,6 +22,19 @@ fn staff(permissions: &str) -> String {
 }
 
 impl Paid {
+    /// With a server whose vendors are to begin at once.
+    async fn late(store: &TestStore, cancel: bool) -> Self {
+        let acceptance = AcceptanceSettings { within_ms: Some(1), cancel };
+        Self::on(Server::start_with(Config { acceptance, ..store.server() }, Hooks::default()).await, "tok_approve")
+            .await
+    }
+
+    /// What happened to the order.
+    async fn timeline(&self) -> Vec<String> {
+        let items = self.items(&self.admin, &format!("/v1/orders/{}/timeline", self.order)).await;
+        items.iter().map(|item| item["type"].as_str().expect("a type").to_owned()).collect()
+    }
+
     /// The items of a list.
     async fn items(&self, bearer: &str, path: &str) -> Vec<Value> {
         let page = self.client().get(path).bearer(bearer).send().await.expect(200);
@@ -136,6 +152,55 @@ on_both_stores! {
         for bad in ["orders?share_status=sold", "orders?share_status=paid&waiting=pack", "orders?waiting=rain", "shipments?status=paid", "returns?status=draft", "returns?state=requested", "shipments?limit=0"] {
             paid.client().get(&paid.list(bad)).bearer(&owner).send().await.expect(422);
         }
+        paid.audit_is_clean(&store).await;
+    }
+
+    /// Nothing is packed in time: the staff is told once, until something is.
+    async fn a_share_that_nobody_begins_with_is_told_once(store) {
+        let paid = Paid::late(&store, false).await;
+        let order = until("it is told", async || {
+            let order = paid.shown().await;
+            (order["attention"] == json!(["not_accepted"])).then_some(order)
+        }).await;
+        assert_eq!((order["status"].as_str(), order["refunds"].as_array()), (Some("paid"), None), "nothing is cancelled");
+        for bearer in [&paid.buyer.token, &member(&paid.vendor, VendorRole::Owner)] {
+            let shown = paid.client().order(bearer, &paid.order).await.expect(200);
+            assert!(shown.body.get("attention").is_none(), "{}", shown.body);
+        }
+        until("the operators' figure says so", async || {
+            let figures = paid.client().get("/metrics").send().await.expect(200);
+            let of_this = figures.text.lines().find(|line| line.starts_with("haat_shares_not_accepted")).map(str::to_owned);
+            of_this.filter(|line| !line.ends_with(" 0"))
+        }).await;
+        // It is found by no later sweep: the tables say that it was told.
+        let kinds = paid.timeline().await;
+        assert_eq!(kinds.iter().filter(|kind| *kind == "acceptance_overdue").count(), 1, "{kinds:?}");
+        let packer = member(&paid.vendor, VendorRole::Packer);
+        paid.post(&packer, &paid.of_share("pack"), None, &json!({})).await.expect(200);
+        assert!(paid.shown().await.get("attention").is_none(), "something is packed");
+        paid.audit_is_clean(&store).await;
+    }
+
+    /// Where the shop wants it so, what nobody begins with is cancelled, and its money and its stock go back; what is stopped waits for somebody.
+    async fn a_share_that_nobody_begins_with_is_cancelled_where_that_is_wanted(store) {
+        let paid = Paid::late(&store, true).await;
+        let left = 4;
+        let order = until("it is cancelled", async || {
+            let order = paid.shown().await;
+            (order["status"] == "refunded").then_some(order)
+        }).await;
+        assert_eq!((&order["sub_orders"][0]["status"], &order["credited"]), (&json!("cancelled"), &crate::paid::bdt("50.00")));
+        assert!(order.get("attention").is_none(), "{order}");
+        let order = paid.refunds_are("succeeded").await;
+        assert_eq!((&order["refunded"], &order["refunds"][0]["reason"]), (&crate::paid::bdt("50.00"), &json!("cannot_deliver")));
+        until("it is in stock again", async || (paid.available().await == left + 5).then_some(())).await;
+        let kinds = paid.timeline().await;
+        for (kind, times) in [("acceptance_overdue", 1), ("cancelled_units", 1), ("refund_requested", 1)] {
+            assert_eq!(kinds.iter().filter(|known| *known == kind).count(), times, "{kind} in {kinds:?}");
+        }
+        let packer = member(&paid.vendor, VendorRole::Packer);
+        let late = paid.post(&packer, &paid.of_share("pack"), None, &json!({})).await.expect(409);
+        assert_eq!(late.code(), "not_fulfillable");
         paid.audit_is_clean(&store).await;
     }
 }

@@ -56,7 +56,7 @@ pub use legs::{Leg, LegState, Party};
 pub use shown::*;
 pub use state::Phase;
 pub use types::*;
-pub use waiting::WaitsFor;
+pub use waiting::{AcceptanceSettings, WaitsFor};
 
 use super::buyer::Claim;
 use super::cart::{CartCommand, CartLine, SkuPrice};

@@ -109,6 +109,15 @@ impl Body {
     }
 }
 
+/// What becomes of paid shares that nobody begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptanceSettings {
+    /// How long a vendor has until something of a paid share is packed, in milliseconds; for ever where this is absent.
+    pub within_ms: Option<i64>,
+    /// Whether what is left of it is cancelled then; otherwise somebody is told.
+    pub cancel: bool,
+}
+
 named!(
     /// What of a share waits for its vendor.
     WaitsFor:
