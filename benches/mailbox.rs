@@ -38,6 +38,7 @@ async fn start(directory: &Path) -> App {
         stripe: None,
         redirect: None,
         courier: None,
+        acceptance: Default::default(),
         mail: MailSettings { server: None, per_second: 1 },
         accounts: AccountSettings::default(),
         trace: None,

@@ -1,5 +1,6 @@
 //! The checkout: the one use case that asks several entities in turn. And the orders that it leaves to people.
 
+mod acceptance;
 mod attach;
 mod bookings;
 pub mod buyers;
@@ -12,6 +13,7 @@ mod refunds;
 mod stuck;
 mod tracking;
 
+pub use acceptance::OrdersWorker;
 pub use attach::AttachWorker;
 pub use bookings::BookingWorker;
 pub use carts::OpenedCart;

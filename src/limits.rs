@@ -263,6 +263,8 @@ pub const CASH_REFUSALS: u32 = 3;
 pub const CASH_REFUSALS_MS: i64 = 90 * 24 * 3_600_000;
 /// Rows of one remittance of a courier.
 pub const REMITTANCE_ROWS: usize = 500;
+/// Hours in which a vendor begins with what is paid, where nothing else is set.
+pub const ACCEPT_WITHIN_HOURS: u32 = 48;
 /// Returns of one order.
 pub const RETURNS_PER_ORDER: usize = 32;
 /// Disputes of one order: a bank disputes a payment once, and seldom a second time.

@@ -31,6 +31,7 @@ pub mod rates;
 pub mod standing;
 pub mod trace;
 pub mod units;
+pub mod waiting;
 
 /// Time and chance: everything that would make two runs differ.
 pub trait Clock: Send + Sync + 'static {
@@ -262,7 +263,7 @@ pub struct ProductFilter {
 
 /// Reads the read tables: what they held at the last checkpoint.
 #[async_trait]
-pub trait Queries: Send + Sync + 'static {
+pub trait Queries: waiting::Waiting {
     /// Orders that pass the filter, the newest first (by time, then id), after the given place.
     async fn orders(
         &self,

@@ -95,6 +95,8 @@ pub mod names {
     pub const ORDERS_QUARANTINED: &str = "haat_orders_quarantined_total";
     /// Gauge: orders that wait for someone, or have waited too long for an answer.
     pub const ORDERS_STUCK: &str = "haat_orders_stuck";
+    /// Gauge: shares that nobody has begun in time.
+    pub const SHARES_NOT_ACCEPTED: &str = "haat_shares_not_accepted";
     /// Gauge: whether requests are taken, as `/readyz` says: 1 yes, 0 no.
     pub const READY: &str = "haat_ready";
     /// Gauge: when this process began, in seconds since 1970 by its wall clock. Another value is another process.
@@ -164,6 +166,11 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PAYMENT_CALLS, "Calls of payment gateways, by outcome.", 'c'),
     (names::PAYMENT_SECONDS, "How long a call of a payment gateway takes.", 'h'),
     (names::ORDERS_QUARANTINED, "Orders that were quarantined until someone resolves them, by reason.", 'c'),
+    (
+        names::SHARES_NOT_ACCEPTED,
+        "Paid shares of orders of which nothing was packed in time, and nothing is still.",
+        'g',
+    ),
     (names::ORDERS_STUCK, "Orders that wait for someone, or have waited too long for an answer.", 'g'),
     (names::READY, "Whether requests are taken, as /readyz says: 1 yes, 0 no.", 'g'),
     (names::STARTED, "When this process began, in seconds since 1970.", 'g'),

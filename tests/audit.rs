@@ -229,6 +229,41 @@ async fn a_changed_sale_and_a_lost_coupon_are_found() {
     assert!(told.contains("12.12") && told.contains("coupon_"), "{told}");
 }
 
+/// Parcels and what is sent back have rows of their own.
+#[tokio::test]
+async fn a_lost_parcel_and_a_changed_return_are_found() {
+    let (store, order) = {
+        let store = TestStore::new(Database::Sqlite).await;
+        let server = Server::start(&store).await;
+        let (admin, client) = (token(&Bearer::Admin("root".into())), server.client);
+        let (_, sku) = client.shop(&admin, "12.50", 5).await;
+        let buyer = client.buyer(&sku, 2).await;
+        let order = client.checkout(&buyer, "tok_approve").header("prefer", "wait=30").send().await.expect(201);
+        let sub = order.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
+        let share = format!("/v1/orders/{}/sub-orders/{sub}", order.field("id"));
+        let one = json!({"lines": [{"sku_id": sku, "quantity": 1}]});
+        for _ in 0..2 {
+            let made = client.post(&format!("{share}/shipments"), &one).bearer(&admin).send().await.expect(201);
+            let deliver = format!("{share}/shipments/{}/deliver", made.field("id"));
+            client.post(&deliver, &json!({})).bearer(&admin).send().await.expect(200);
+        }
+        let back = json!({"lines": one["lines"], "reason": "damaged"});
+        client.post(&format!("{share}/returns"), &back).bearer(&buyer.token).send().await.expect(201);
+        let order: EntityRef = order.field("id").parse().expect("an id");
+        server.stop().await;
+        (store, order)
+    };
+    assert!(audited(&store).await.is_clean());
+    let lost = change(&store, "DELETE FROM shipments WHERE id = (SELECT min(id) FROM shipments)").await;
+    assert_eq!(lost, 1);
+    let told = only(&audited(&store).await, &["tables"]);
+    assert!(told.contains(&format!("order {order}: its row says")), "{told}");
+    assert_eq!(change(&store, "DELETE FROM shipments").await, 1);
+    assert_eq!(change(&store, "UPDATE returns SET document = replace(document, 'requested', 'approved')").await, 1);
+    let told = only(&audited(&store).await, &["tables"]);
+    assert!(told.contains("its row says shipments: []"), "{told}");
+}
+
 #[tokio::test]
 async fn a_lost_order_row_is_found() {
     let (store, paid) = traded().await;

@@ -91,7 +91,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled", LegReturned = "leg_returned",
     Packed = "packed", Unpacked = "unpacked", SharePutOnHold = "share_put_on_hold", ShareResumed = "share_resumed",
     ShipmentMade = "shipment_made", ShipmentMoved = "shipment_moved", ReturnRequested = "return_requested", ReturnMoved = "return_moved",
-    CancelWished = "cancel_wished", CancelWishDropped = "cancel_wish_dropped",
+    CancelWished = "cancel_wished", CancelWishDropped = "cancel_wish_dropped", AcceptanceOverdue = "acceptance_overdue",
     LegAsked = "leg_asked", Confirmed = "confirmed", CashCollected = "cash_collected", CashRemitted = "cash_remitted",
     DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
@@ -142,7 +142,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
     LegReturned = "leg_returned", ReturnDue = "return_due",
     Pack = "pack", Unpack = "unpack", HoldShare = "hold_share", ResumeShare = "resume_share", Ship = "ship", MoveParcel = "move_parcel",
-    AskReturn = "ask_return", MoveReturn = "move_return", OpenWishes = "open_wishes", CourierSays = "courier_says", CourierTold = "courier_told", RemitCash = "remit_cash",
+    AskReturn = "ask_return", MoveReturn = "move_return", OpenWishes = "open_wishes", AcceptanceDue = "acceptance_due", CourierSays = "courier_says", CourierTold = "courier_told", RemitCash = "remit_cash",
     PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {

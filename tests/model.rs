@@ -3,6 +3,8 @@
 //!
 //! `PROPTEST_CASES=10000 PROPTEST_RNG_SEED=7 cargo test --test model` looks further.
 
+#[path = "model/acceptance.rs"]
+mod acceptance;
 #[path = "model/coupons.rs"]
 mod coupons;
 #[path = "model/kept.rs"]

@@ -12,13 +12,16 @@ use haat::domain::coupon::Coupon;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
-use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice, PlacedCoupon};
+use haat::domain::ids::{
+    CartId, CouponId, EntityId, EntityRef, Kind, OrderId, ProductId, ReturnId, ShipmentId, SkuId, VendorId,
+};
+use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice, PlacedCoupon, ReturnStatus, ShipmentStatus};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
 use haat::domain::reject::Reject;
-use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
+use haat::domain::rows::{CouponRow, OrderRow, ProductRow, ReturnRow, Rows, ShipmentRow, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::persistence::log_writer::{self, QueuedLogWriter};
+use haat::ports::waiting::{Shares, Waiting};
 use haat::ports::{
     Append, Clock, Committed, Completion, DetailPlace, Details, Due, Frame, Histories, History, Journal, KeptDetail,
     LogWriter, NoAnswer, OrdersOf, Partition, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot,
@@ -243,6 +246,75 @@ impl Queries for Nothing {
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         self.asked.again();
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Waiting for Nothing {
+    async fn orders_by_share(
+        &self,
+        _: OrdersOf,
+        _: &OrderFilter,
+        _: &Shares,
+        _: Option<(Timestamp, OrderId)>,
+        _: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        self.asked.again();
+        Ok(Vec::new())
+    }
+    async fn fill_goods(&self, _: &mut [OrderRow]) -> Result<(), StoreError> {
+        self.asked.again();
+        Ok(())
+    }
+    async fn shipments(
+        &self,
+        _: VendorId,
+        _: &[ShipmentStatus],
+        _: Option<(Timestamp, ShipmentId)>,
+        _: u32,
+    ) -> Result<Vec<(OrderId, ShipmentRow)>, StoreError> {
+        self.asked.again();
+        Ok(Vec::new())
+    }
+    async fn returns(
+        &self,
+        _: VendorId,
+        _: &[ReturnStatus],
+        _: Option<(Timestamp, ReturnId)>,
+        _: u32,
+    ) -> Result<Vec<(OrderId, ReturnRow)>, StoreError> {
+        self.asked.again();
+        Ok(Vec::new())
+    }
+    async fn with_cash(
+        &self,
+        _: Option<&str>,
+        _: Option<(Timestamp, ShipmentId)>,
+        _: u32,
+    ) -> Result<Vec<(OrderId, ShipmentRow)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn tracked(&self, _: &str, _: &str) -> Result<Vec<(OrderId, ShipmentId)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn vendors(&self, _: Option<VendorId>, _: u32) -> Result<Vec<VendorId>, StoreError> {
+        self.asked.again();
+        Ok(Vec::new())
+    }
+    async fn not_begun(
+        &self,
+        _: VendorId,
+        _: Timestamp,
+        _: bool,
+        _: Option<(Timestamp, OrderId)>,
+        _: u32,
+    ) -> Result<Vec<(Timestamp, OrderId)>, StoreError> {
+        self.asked.again();
+        Ok(Vec::new())
+    }
+    async fn overdue(&self) -> Result<u64, StoreError> {
+        self.asked.again();
+        Ok(0)
     }
 }
 

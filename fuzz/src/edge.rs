@@ -308,6 +308,8 @@ pub fn paths() -> Vec<String> {
         "/v1/admin/sandbox/charges".into(),
         "/v1/admin/orders/stuck".into(),
         "/readyz".into(),
+        format!("/v1/vendors/{vendor}/shipments"),
+        format!("/v1/vendors/{vendor}/returns"),
     ]);
     paths
 }

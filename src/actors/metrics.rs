@@ -140,7 +140,14 @@ pub(super) fn register() {
     for status in OrderStatus::ALL {
         let _ = metrics::gauge!(names::ORDERS, "status" => status.name());
     }
-    for gauge in [names::LANE_BACKLOG, names::CHECKPOINT_LAG, names::ORDERS_STUCK, names::PARKED, names::READY] {
+    for gauge in [
+        names::LANE_BACKLOG,
+        names::CHECKPOINT_LAG,
+        names::ORDERS_STUCK,
+        names::SHARES_NOT_ACCEPTED,
+        names::PARKED,
+        names::READY,
+    ] {
         let _ = metrics::gauge!(gauge);
     }
 }

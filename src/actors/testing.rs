@@ -9,14 +9,15 @@ use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::buyer::MailKey;
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::{CouponId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
+use crate::domain::ids::{CouponId, EntityRef, Kind, OrderId, ProductId, ReturnId, ShipmentId, SkuId, VendorId};
+use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice, ReturnStatus, ShipmentStatus};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
-use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
+use crate::domain::rows::{CouponRow, OrderRow, ProductRow, ReturnRow, Rows, ShipmentRow, StockChangeRow};
 use crate::domain::time::Timestamp;
 use crate::ports::quotas::BuyerQuotas;
+use crate::ports::waiting::{Shares, Waiting};
 use crate::ports::{
     Append, Clock, Completion, DetailPlace, Details, Due, Histories, History, KeptDetail, LogWriter, NoAnswer,
     OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StockPlace, StoreError,
@@ -266,6 +267,68 @@ impl Queries for World {
     }
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Waiting for World {
+    async fn orders_by_share(
+        &self,
+        _: OrdersOf,
+        _: &OrderFilter,
+        _: &Shares,
+        _: Option<(Timestamp, OrderId)>,
+        _: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn fill_goods(&self, _: &mut [OrderRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn shipments(
+        &self,
+        _: VendorId,
+        _: &[ShipmentStatus],
+        _: Option<(Timestamp, ShipmentId)>,
+        _: u32,
+    ) -> Result<Vec<(OrderId, ShipmentRow)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn returns(
+        &self,
+        _: VendorId,
+        _: &[ReturnStatus],
+        _: Option<(Timestamp, ReturnId)>,
+        _: u32,
+    ) -> Result<Vec<(OrderId, ReturnRow)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn with_cash(
+        &self,
+        _: Option<&str>,
+        _: Option<(Timestamp, ShipmentId)>,
+        _: u32,
+    ) -> Result<Vec<(OrderId, ShipmentRow)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn tracked(&self, _: &str, _: &str) -> Result<Vec<(OrderId, ShipmentId)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn vendors(&self, _: Option<VendorId>, _: u32) -> Result<Vec<VendorId>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn not_begun(
+        &self,
+        _: VendorId,
+        _: Timestamp,
+        _: bool,
+        _: Option<(Timestamp, OrderId)>,
+        _: u32,
+    ) -> Result<Vec<(Timestamp, OrderId)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn overdue(&self) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 

@@ -5,8 +5,9 @@ use super::remake::{Remaker, RunningRemaker, knows_rows};
 use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
 use crate::adapters::quotas::MemoryQuotas;
-use crate::checkout::{AttachWorker, BookingWorker, CourierEventWorker, RefundWorker};
+use crate::checkout::{AttachWorker, BookingWorker, CourierEventWorker, OrdersWorker, RefundWorker};
 use crate::domain::ids::EntityRef;
+use crate::domain::order::AcceptanceSettings;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{Rows, Shapes};
 use crate::domain::time::Timestamp;
@@ -76,6 +77,8 @@ pub struct CoreParts {
     pub couriers: CourierParts,
     /// Whose a guest's orders may become.
     pub customers: Arc<dyn Customers>,
+    /// When vendors are to begin.
+    pub acceptance: AcceptanceSettings,
     /// Told when there are new jobs.
     pub new_jobs: Arc<Notify>,
     /// Begins the traces of jobs, where any are traced.
@@ -132,6 +135,7 @@ impl Core {
             mails: MailParts { mailer, letters, public_url, per_second },
             couriers: CourierParts { couriers, told },
             customers,
+            acceptance,
             new_jobs,
             tracer,
             threads,
@@ -164,14 +168,15 @@ impl Core {
         };
         let shop = Shop::new(parts, charge_log);
         let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone()), letters, public_url));
-        let attach: Arc<dyn JobWorker> = Arc::new(AttachWorker::new(shop.clone(), customers));
+        let attach = Arc::new(AttachWorker::new(shop.clone(), customers));
+        let of_orders: Arc<dyn JobWorker> = Arc::new(OrdersWorker::new(shop.clone(), acceptance, attach));
         let refunds: Arc<dyn JobWorker> = Arc::new(RefundWorker::new(shop.clone()));
         let of_parcels = Arc::new(shop.clone());
         let events: Arc<dyn JobWorker> = Arc::new(CourierEventWorker::new(told.clone(), of_parcels.clone()));
         let bookings: Arc<dyn JobWorker> = Arc::new(BookingWorker::new(couriers, of_parcels.clone(), of_parcels, told));
         let workers = vec![
             (mails, pace(per_second)),
-            (attach, pace(limits::ORDER_JOBS_PER_SECOND)),
+            (of_orders, pace(limits::ORDER_JOBS_PER_SECOND)),
             (refunds, pace(limits::ORDER_JOBS_PER_SECOND)),
             (events, pace(limits::ORDER_JOBS_PER_SECOND)),
             (bookings, pace(limits::COURIER_CALLS_PER_SECOND)),

@@ -55,6 +55,7 @@ use crate::ports::keys::SigningKeys;
 use crate::ports::standing::Pools;
 use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, Store};
+use crate::services::acceptance::Acceptance;
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
 use crate::services::categories::Categories;
 use crate::services::couriers::Couriers;
@@ -108,7 +109,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 9],
+    upkeep: [JoinHandle<()>; 10],
     stop_upkeep: CancellationToken,
     files: Files,
     exporter: Option<Exporter>,
@@ -184,6 +185,8 @@ impl App {
             (services.kept.clone(), services.accounts.clone(), services.price_tables.clone());
         let (quotes, payments) = (services.quotes.clone(), services.payments.clone());
         accounts.learn().await?;
+        let acceptance = Repositories::new(&store.units).acceptance;
+        let acceptance = Arc::new(Acceptance::new(acceptance, clock.clone(), new_jobs.clone()));
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
         let (exporter, tracer) = traces::begin(&config, &clock)?.unzip();
@@ -200,6 +203,7 @@ impl App {
             },
             couriers: CourierParts { couriers, told: services.couriers.clone() },
             customers: accounts.clone(),
+            acceptance: config.acceptance,
             new_jobs,
             tracer,
             threads: arbiters.threads(),
@@ -240,6 +244,7 @@ impl App {
             tokio::spawn(forget(kept, accounts.clone(), clock.clone(), stop_upkeep.clone())),
             tokio::spawn(learn::price_tables(prices, core.shop().clone(), stop_upkeep.clone())),
             tokio::spawn(sweep::payments(payments, core.shop().clone(), clock.clone(), stop_upkeep.clone())),
+            tokio::spawn(sweep::acceptance(acceptance, config.acceptance, core.shop().clone(), stop_upkeep.clone())),
             tokio::spawn(learn::sessions(accounts.clone(), stop_upkeep.clone())),
             tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),
@@ -364,7 +369,8 @@ pub fn services(
     settings: &AccountSettings,
     signed: Signed<'_>,
 ) -> Result<Services, AppError> {
-    let Repositories { accounts, own, categories, tracking, payments, price_tables, kept } = Repositories::new(units);
+    let Repositories { accounts, own, categories, tracking, payments, price_tables, kept, .. } =
+        Repositories::new(units);
     let Signed { keys, mails, new_jobs, erased, couriers } = signed;
     let accounts = Accounts::new(AccountParts {
         rows: accounts,

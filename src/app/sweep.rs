@@ -1,10 +1,15 @@
-//! Asks payment providers every hour which payments have changed, so that a dispute or a refund that a bank returned is known of where no notice
-//! ever came.
+//! What is looked for again and again, since nobody tells of it. Payment providers are asked every hour which payments have
+//! changed, so that a dispute or a refund that a bank returned is known of where no notice ever came; and the read tables which paid shares
+//! nobody has begun in time.
 
 use crate::actors::Shop;
+use crate::domain::ids::OrderId;
+use crate::domain::order::AcceptanceSettings;
 use crate::limits;
 use crate::ports::Clock;
+use crate::services::acceptance::{Acceptance, every};
 use crate::services::payments::Payments;
+use crate::telemetry::names;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -64,4 +69,54 @@ async fn sweep(payments: &Payments, shop: &Shop, clock: &dyn Clock, method: &'st
         written.map_err(|error| error.to_string())?;
         cursor = page.next;
     }
+}
+
+/// Shares of one vendor that one look reads, and vendors.
+const PAGE: u32 = 500;
+
+/// Looks, again and again, for paid shares that nobody has begun in time, and has their orders look at themselves.
+pub async fn acceptance(
+    acceptance: Arc<Acceptance>,
+    settings: AcceptanceSettings,
+    shop: Shop,
+    stop: CancellationToken,
+) {
+    let Some(within_ms) = settings.within_ms else { return };
+    loop {
+        let swept = late_shares(&acceptance, within_ms, settings.cancel, &shop);
+        match stop.run_until_cancelled(swept).await {
+            None => return,
+            Some(Ok(overdue)) => metrics::gauge!(names::SHARES_NOT_ACCEPTED).set(overdue as f64),
+            Some(Err(reason)) => {
+                tracing::warn!(reason, "it cannot be found out now which shares nobody has begun in time");
+            }
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every(within_ms))).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// One sweep, vendor by vendor; gives of how many shares it is said by now that nothing of them is begun.
+async fn late_shares(acceptance: &Acceptance, within_ms: i64, cancel: bool, shop: &Shop) -> Result<u64, String> {
+    let (queries, until) = (shop.queries(), acceptance.late_until(within_ms));
+    let mut vendor = None;
+    loop {
+        let vendors = queries.vendors(vendor, PAGE).await.map_err(|error| error.to_string())?;
+        let Some(last) = vendors.last() else { break };
+        vendor = Some(*last);
+        for vendor in vendors {
+            let mut after = None;
+            loop {
+                // What was said already is asked again only where it may be cancelled by now.
+                let page = queries.not_begun(vendor, until, cancel, after, PAGE).await;
+                let page = page.map_err(|error| error.to_string())?;
+                let Some(last) = page.last() else { break };
+                after = Some(*last);
+                let orders: Vec<OrderId> = page.iter().map(|(_, order)| *order).collect();
+                acceptance.ask(&orders, within_ms).await.map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    queries.overdue().await.map_err(|error| error.to_string())
 }

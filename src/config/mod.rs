@@ -1,6 +1,7 @@
 //! What an operator may set: flags and environment variables, read once and checked before anything starts. What one service needs stands in a
 //! file of its own: its flags, and how they are checked.
 
+mod acceptance;
 mod accounts;
 mod cash;
 mod courier;
@@ -13,6 +14,7 @@ mod secret;
 mod stripe;
 mod trace;
 
+pub use acceptance::AcceptanceArgs;
 pub use accounts::{AccountArgs, AccountSettings};
 pub use cash::CashArgs;
 pub use courier::CourierArgs;
@@ -29,6 +31,7 @@ use crate::adapters::platform::PlatformConfig;
 use crate::adapters::stripe::StripeConfig;
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
+use crate::domain::order::AcceptanceSettings;
 use crate::files;
 use crate::http::Settings as HttpSettings;
 use crate::http::server::ServerSettings;
@@ -206,6 +209,9 @@ pub struct ServeArgs {
     #[arg(long, env = "HAAT_RETURN_DAYS", default_value_t = limits::RETURN_DAYS, value_name = "DAYS",
         value_parser = clap::value_parser!(u32).range(0..=3650))]
     pub return_days: u32,
+    /// When vendors are to begin.
+    #[command(flatten)]
+    pub acceptance: AcceptanceArgs,
     /// Calls per second to one payment provider: what its contract allows.
     #[arg(long, env = "HAAT_PAYMENT_CALLS_PER_SECOND", default_value_t = limits::GATEWAY_CALLS_PER_SECOND, value_name = "COUNT")]
     pub payment_calls_per_second: u32,
@@ -320,6 +326,8 @@ pub struct Config {
     pub redirect: Option<PlatformConfig>,
     /// The courier's platform, where there is one.
     pub courier: Option<PlatformConfig>,
+    /// When vendors are to begin.
+    pub acceptance: AcceptanceSettings,
     /// Mails.
     pub mail: MailSettings,
     /// Accounts.
@@ -399,6 +407,7 @@ impl Config {
             stripe,
             redirect,
             courier,
+            acceptance: args.acceptance.settings(),
             mail,
             accounts,
             trace,

@@ -441,6 +441,12 @@ impl JobId {
         Self(shaped_like(shipment.0, xxh3_128(&input)))
     }
 
+    /// The job that has an order look, in this turn, whether its vendors have begun in time.
+    pub fn of_acceptance(order: OrderId, turn: i64) -> Self {
+        let input = [b"accept".as_slice(), order.0.as_bytes(), &turn.to_be_bytes()].concat();
+        Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+
     /// The job that looks an order's payment up in this minute.
     pub fn of_look(order: OrderId, minute: i64) -> Self {
         Self(shaped_like(order.0, xxh3_128(&[b"look".as_slice(), order.0.as_bytes(), &minute.to_be_bytes()].concat())))

@@ -77,11 +77,13 @@ pub enum JobKind {
     CourierEvent,
     /// Couriers are asked to fetch parcels of an order, or not to fetch them any more.
     BookParcels,
+    /// An order looks whether its vendors have begun in time.
+    AcceptanceDue,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 15] = [
+    pub const ALL: [JobKind; 16] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -97,6 +99,7 @@ impl JobKind {
         JobKind::LookAtPayment,
         JobKind::CourierEvent,
         JobKind::BookParcels,
+        JobKind::AcceptanceDue,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -117,6 +120,7 @@ impl JobKind {
             JobKind::LookAtPayment => "look_at_payment",
             JobKind::CourierEvent => "courier_event",
             JobKind::BookParcels => "book_parcels",
+            JobKind::AcceptanceDue => "acceptance_due",
         }
     }
 
@@ -138,7 +142,7 @@ impl JobKind {
             | JobKind::KnownInviteeMail
             | JobKind::NewEmailMail
             | JobKind::EmailChangeMail => Target::Mail,
-            JobKind::AttachOrders => Target::Orders,
+            JobKind::AttachOrders | JobKind::AcceptanceDue => Target::Orders,
             JobKind::RefundOrder | JobKind::LookAtPayment => Target::Refunds,
             JobKind::CourierEvent => Target::Couriers,
             JobKind::BookParcels => Target::Bookings,

@@ -7,7 +7,7 @@ use super::entity::Keeps;
 use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
-use super::order::{Amounts, BillHead, Goods, OrderColumns, PaymentStatus, SubOrderStatus};
+use super::order::{Amounts, BillHead, Goods, OrderColumns, Parcel, PaymentStatus, Return, SubOrderStatus};
 use super::pricing::{BillLine, BillShare};
 use super::time::Timestamp;
 use super::vendor::{Count, SaleTerms, SkuTerms};
@@ -260,6 +260,12 @@ pub struct OrderRow {
     pub sub_orders: Vec<SubOrderRow>,
     /// Lines.
     pub lines: Vec<OrderLineRow>,
+    /// Its parcels, where it has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<ShipmentRow>,
+    /// What buyers send back of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<ReturnRow>,
 }
 
 /// A row of `sub_orders`.
@@ -273,6 +279,32 @@ pub struct SubOrderRow {
     pub status: SubOrderStatus,
     /// Its money.
     pub amounts: Amounts,
+    /// Units that are left to pack, of one that is on its way in part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_pack: Option<i64>,
+    /// Since when nothing of it is packed though its time was over, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue_since: Option<i64>,
+}
+
+/// A row of `shipments`: a parcel of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentRow {
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// The currency of its order.
+    pub currency: Currency,
+    /// The parcel. Its id is the key.
+    pub parcel: Parcel,
+}
+
+/// A row of `returns`: what a buyer sends back of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnRow {
+    /// When it was asked for.
+    pub made_at: Timestamp,
+    /// The return. Its id is the key.
+    pub known: Return,
 }
 
 /// The bill of an order beside its lines, as its row tells it.

@@ -415,6 +415,10 @@ actions!(
     SeeStuckOrders: Who::Staff(Permission::OrdersRead), Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Decide what becomes of such an order.
     ResolveOrder: Who::Staff(Permission::MoneyEdit), Who::Admin;
+    /// Look at what couriers have collected and not handed on.
+    SeeRemittances: Who::Staff(Permission::MoneyRead), Who::Staff(Permission::MoneyEdit), Who::Admin;
+    /// Note what couriers hand on.
+    EditRemittances: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Let a vendor sell here.
     AddVendor: Who::Admin;
     /// Look at a vendor's goods as the vendor does.

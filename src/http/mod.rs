@@ -46,6 +46,7 @@ pub mod quotes;
 pub mod rates;
 pub mod refunds;
 mod refusal;
+pub mod remittances;
 pub mod resolve;
 mod returned;
 pub mod returns;
@@ -66,6 +67,7 @@ pub mod tracking;
 pub mod unread;
 pub mod valid;
 pub mod vendors;
+pub mod waiting;
 mod watch;
 
 use crate::actors::shop::Shop;

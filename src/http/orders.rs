@@ -9,7 +9,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
     Amounts, Dispute, DisputeStatus, Goods, HoldReason, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus,
-    OrderView, PaymentStatus, SubOrderStatus,
+    OrderView, PaymentStatus, SubOrderStatus, WaitsFor,
 };
 use crate::domain::payment::NextAction;
 use crate::domain::pricing::BillLine;
@@ -33,8 +33,10 @@ use crate::http::shipments::ShipmentBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::valid::filled;
 use crate::http::vendors::may_know_of;
+use crate::http::waiting::{Several, asked_shares};
 use crate::http::{Settings, query};
 use crate::ports::OrdersOf;
+use crate::ports::waiting::Shares;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -62,11 +64,24 @@ macro_rules! query_of_orders {
                 #[serde(default, deserialize_with = "filled")]
                 $name: Option<$of>,
             )*
+            /// Only orders with a share that stands so, to a vendor its own: `paid`, `partially_packed`, `packed`, `partially_shipped`, `shipped`,
+            /// `partially_delivered`, `delivered`, `cancelled`, `returned`, `placed`, `held`, `rejected`, `released`, or several of these with commas
+            /// between them.
+            #[param(value_type = Option<String>, example = "paid,partially_packed", pattern = "^([a-z_]+(,[a-z_]+)*)?$")]
+            #[serde(default, deserialize_with = "filled")]
+            share_status: Option<Several<SubOrderStatus>>,
+            /// Only orders with a share that waits for its vendor, to a vendor its own: `pack` (units are to be packed), `hand_over` (a parcel is to be
+            /// handed over), `return` (a return is to be decided on, or to be received).
+            #[param(value_type = Option<String>, example = "pack", pattern = "^(pack|hand_over|return)?$")]
+            #[serde(default, deserialize_with = "filled")]
+            waiting: Option<WaitsFor>,
         }
 
-        impl From<OrdersQuery> for (PageQuery, OrderFilter) {
-            fn from(OrdersQuery { limit, cursor, $($name),* }: OrdersQuery) -> Self {
-                (PageQuery { limit, cursor }, OrderFilter { $($name),* })
+        impl OrdersQuery {
+            /// Which part of the list, and which orders.
+            fn parts(self) -> Result<(PageQuery, OrderFilter, Option<Shares>)> {
+                let OrdersQuery { limit, cursor, $($name,)* share_status, waiting } = self;
+                Ok((PageQuery { limit, cursor }, OrderFilter { $($name),* }, asked_shares(share_status, waiting)?))
             }
         }
     };
@@ -109,7 +124,7 @@ pub struct OrderBody<'a> {
     #[schema(required = false)]
     disputes: Vec<DisputeBody<'a>>,
     /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `parcel_lost`, `parcel_astray` (its courier tells
-    /// what cannot be), `booking_refused` (its courier will not take a parcel), `stuck`. Shown to the
+    /// what cannot be), `booking_refused` (its courier will not take a parcel), `not_accepted` (nothing of a share was packed in time), `stuck`. Shown to the
     /// staff alone; not in lists.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false, value_type = Vec<String>)]
@@ -567,16 +582,15 @@ async fn still_the_guests(shop: &Shop, settings: &Settings, cart: CartId, rows: 
     Ok(())
 }
 
-async fn listed(
-    shop: &Shop,
-    settings: &Settings,
-    at: &str,
-    of: OrdersOf,
-    filter: &OrderFilter,
-    asked: &PageQuery,
-) -> Result<Response> {
+async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked: OrdersQuery) -> Result<Response> {
+    let (asked, filter, shares) = asked.parts()?;
+    let filter = &filter;
     // The cursors of a list that is not filtered are those that earlier versions gave.
-    let list = if *filter == OrderFilter::ANY { List::new(at, &of) } else { List::new(at, &(of, filter)) };
+    let list = match &shares {
+        None if *filter == OrderFilter::ANY => List::new(at, &of),
+        None => List::new(at, &(of, filter)),
+        Some(shares) => List::new(at, &(of, filter, shares)),
+    };
     let paging = asked.paging(list)?;
     let share_of = match of {
         OrdersOf::Vendor(vendor) => Some(vendor),
@@ -585,7 +599,11 @@ async fn listed(
     let after = paging.after.map(|(at, id)| (at, OrderId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = shop.as_of();
-    let mut rows = query(settings, shop.queries().orders(of, filter, after, paging.to_ask())).await?;
+    let (queries, limit) = (shop.queries(), paging.to_ask());
+    let mut rows = match &shares {
+        None => query(settings, queries.orders(of, filter, after, limit)).await?,
+        Some(shares) => query(settings, queries.orders_by_share(of, filter, shares, after, limit)).await?,
+    };
     if let OrdersOf::Cart(cart) = of {
         still_the_guests(shop, settings, cart, &mut rows).await?;
     }
@@ -617,23 +635,22 @@ pub async fn list_orders(
         Principal::Member(member) => OrdersOf::Vendor(member.vendor),
         Principal::Staff(_) => OrdersOf::All,
     };
-    let (page, filter) = asked.into();
-    listed(&shop, &settings, "/v1/orders", of, &filter, &page).await
+    listed(&shop, &settings, "/v1/orders", of, asked).await
 }
 
 problems!(ListVendorOrdersProblems: AUTH, LISTS, FILTERS; VendorUnknown);
 
 /// A vendor's shares of orders, the newest first
 #[utoipa::path(get, path = "/v1/vendors/{vendor}/orders", tag = "vendors", security(("bearer" = [])),
-    params(("vendor" = VendorId, Path, description = "The vendor"), PageQuery),
+    params(("vendor" = VendorId, Path, description = "The vendor"), OrdersQuery),
     responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListVendorOrdersProblems))]
 pub async fn list_vendor_orders(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
     Id(vendor): Id<VendorId>,
-    Query(asked): Query<PageQuery>,
+    Query(asked): Query<OrdersQuery>,
 ) -> Result<Response> {
     may_know_of(caller.principal, Action::SeeVendorOrders, vendor)?;
-    listed(&shop, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &OrderFilter::ANY, &asked).await
+    listed(&shop, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), asked).await
 }

@@ -3,8 +3,8 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax, tracking,
-    vendors,
+    orders, own, people, products, quotes, refunds, remittances, resolve, returns, sales, shipments, shipping, skus,
+    tax, tracking, vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -21,6 +21,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
+        .routes(routes!(waiting::list_vendor_shipments))
+        .routes(routes!(waiting::list_vendor_returns))
         .routes(routes!(sales::list_vendor_sales, sales::create_sale))
         .routes(routes!(sales::get_vendor_sale, sales::patch_sale))
         .routes(routes!(sales::cancel_sale))
@@ -104,6 +106,7 @@ pub fn operators() -> OpenApiRouter<HttpState> {
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
+        .routes(routes!(remittances::note_remittance, remittances::list_open_cash))
         .routes(routes!(resolve::resolve_order))
         .routes(routes!(skus::get_sku))
         .routes(routes!(products::list_products))
@@ -146,6 +149,8 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
+    ("/v1/vendors/{vendor}/shipments", &[(Method::GET, Class::Staff)]),
+    ("/v1/vendors/{vendor}/returns", &[(Method::GET, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales/{sale}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales/{sale}/cancel", &[(Method::POST, Class::Staff)]),
@@ -206,6 +211,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/admin/jobs", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/jobs/{job}/retry", &[(Method::POST, Class::Staff)]),
     ("/v1/admin/orders/stuck", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/remittances", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/admin/orders/{order}/resolve", &[(Method::POST, Class::Staff)]),
     ("/v1/admin/sandbox/charges", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/sandbox/mails", &[(Method::GET, Class::Staff)]),
@@ -258,6 +264,7 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/sales"
             | "/v1/vendors/{vendor}/sales"
             | "/v1/admin/jobs"
+            | "/v1/admin/remittances"
             | "/v1/admin/overview"
             | "/v1/admin/accounts"
             | "/v1/admin/tax"

@@ -4,12 +4,12 @@
 use crate::domain::buyer::{Audience, Exemption, MailKey};
 use crate::domain::courier::CourierStatus;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, SaleId, SessionId,
-    ShipmentId, SignUpId, SkuId, SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, ReturnId, SaleId,
+    SessionId, ShipmentId, SignUpId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
-use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use crate::domain::order::{OrderStatus, PaymentStatus, ReturnStatus, ShipmentStatus, SubOrderStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::who::ByKind;
 use crate::ports::StoreError;
@@ -239,8 +239,8 @@ macro_rules! ids {
     ($($id:ident),*) => { $(field!($id, Uuid, |id| id.uuid(), |uuid| Ok($id::from_uuid(uuid)));)* };
 }
 ids!(
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
-    ShipmentId, SignUpId, SkuId, SubOrderId, VendorId
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, ReturnId, SaleId,
+    SessionId, ShipmentId, SignUpId, SkuId, SubOrderId, VendorId
 );
 
 macro_rules! named {
@@ -258,6 +258,8 @@ named!(
     JobKind = "kind of job",
     OrderStatus = "order status",
     PaymentStatus = "payment status",
+    ReturnStatus = "status of a return",
+    ShipmentStatus = "status of parcels",
     SubOrderStatus = "sub-order status"
 );
 

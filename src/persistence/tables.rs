@@ -4,16 +4,18 @@
 use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::{Audience, Exemption, MailKey};
 use crate::domain::ids::{
-    CartId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
+    CartId, CouponId, CustomerId, JobId, OrderId, ProductId, ReturnId, SaleId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
-use crate::domain::order::{Amounts, Goods, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
+use crate::domain::order::{
+    Amounts, Goods, OrderColumns, OrderFilter, PaymentStatus, ReturnStatus, ShipmentStatus, SubOrderStatus,
+};
 use crate::domain::pricing::BillLine;
 use crate::domain::rows::{
-    BillRow, CouponRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow,
-    VendorRow,
+    BillRow, CouponRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, ReturnRow, SaleRow, ShipmentRow, SkuRow,
+    StockChangeRow, SubOrderRow, VendorRow,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{Count, SaleTerms};
@@ -170,6 +172,8 @@ macro_rules! orders {
                     lines: lines.into_iter().map(Line::row).collect(),
                     // These are rows of their own.
                     sub_orders: Vec::new(),
+                    shipments: Vec::new(),
+                    returns: Vec::new(),
                 }
                 }
             }
@@ -217,14 +221,77 @@ table! {
         total_due: i64 = &row.share.amounts.total_due,
         refund_due: i64 = &row.share.amounts.refund_due,
         [fixed] placed_at: Timestamp = &row.order.placed_at,
+        [since 2] to_pack: Option<i64> = &row.share.to_pack,
+        [since 2] overdue_since: Option<i64> = &row.share.overdue_since,
     } => (OrderId, SubOrderRow) {
         (order_id, SubOrderRow {
             id,
             vendor_id,
             status,
             amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
+            to_pack,
+            overdue_since,
         })
     }
+}
+
+/// A parcel of an order, on its way into its row.
+pub(super) struct ParcelOf<'a> {
+    order: &'a OrderRow,
+    row: &'a ShipmentRow,
+    cash_open: Option<i64>,
+}
+
+impl<'a> ParcelOf<'a> {
+    pub(super) fn all(order: &'a OrderRow) -> impl Iterator<Item = Self> {
+        order.shipments.iter().map(move |row| Self { order, row, cash_open: row.parcel.cash_open() })
+    }
+}
+
+table! {
+    ParcelOf<'_> as "shipments" ("id") of Order by "order_id", row {
+        [fixed] id: ShipmentId = &row.row.parcel.id,
+        [fixed] order_id: OrderId = &row.order.id,
+        [fixed since 2] vendor_id: VendorId = &row.row.parcel.vendor,
+        [since 2] status: ShipmentStatus = &row.row.parcel.status,
+        [fixed] placed_at: Timestamp = &row.order.placed_at,
+        [fixed] made_at: Timestamp = &row.row.made_at,
+        [fixed] currency: Currency = &row.row.currency,
+        [fixed] courier: String = row.row.parcel.courier.to_string(),
+        tracking_number: Option<String> = row.row.parcel.tracking_number.as_deref().map(ToOwned::to_owned),
+        cash_open: Option<i64> = &row.cash_open,
+        document: Document = Document::of(&row.row.parcel),
+    } => (OrderId, ShipmentRow) {{
+        let _ = (id, vendor_id, status, placed_at, courier, tracking_number, cash_open);
+        (order_id, ShipmentRow { made_at, currency, parcel: document.says()? })
+    }}
+}
+
+/// What is sent back of an order, on its way into its row.
+pub(super) struct ReturnOf<'a> {
+    order: &'a OrderRow,
+    row: &'a ReturnRow,
+}
+
+impl<'a> ReturnOf<'a> {
+    pub(super) fn all(order: &'a OrderRow) -> impl Iterator<Item = Self> {
+        order.returns.iter().map(move |row| Self { order, row })
+    }
+}
+
+table! {
+    ReturnOf<'_> as "returns" ("id") of Order by "order_id", row {
+        [fixed] id: ReturnId = &row.row.known.id,
+        [fixed] order_id: OrderId = &row.order.id,
+        [fixed since 2] vendor_id: VendorId = &row.row.known.vendor,
+        [since 2] status: ReturnStatus = &row.row.known.status,
+        [fixed] placed_at: Timestamp = &row.order.placed_at,
+        [fixed] made_at: Timestamp = &row.row.made_at,
+        document: Document = Document::of(&row.row.known),
+    } => (OrderId, ReturnRow) {{
+        let _ = (id, vendor_id, status, placed_at);
+        (order_id, ReturnRow { made_at, known: document.says()? })
+    }}
 }
 
 table! {

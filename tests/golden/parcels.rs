@@ -78,6 +78,7 @@ pub fn events() -> Vec<OrderEvent> {
         OrderEvent::CancelWished { wish: Box::new(wish(None)) },
         OrderEvent::CancelWished { wish: Box::new(wish(by)) },
         OrderEvent::CancelWishDropped { credit: credit_id() },
+        OrderEvent::AcceptanceOverdue { vendor },
         OrderEvent::ReturnRequested { wanted: Box::new(wanted()), by: None, exception: false },
         OrderEvent::ReturnRequested { wanted: Box::new(wanted()), by, exception: true },
     ];
@@ -104,6 +105,8 @@ pub fn commands() -> Vec<OrderCommand> {
         OrderCommand::HoldShare { by, vendor, reason: HoldReason::FraudCheck },
         OrderCommand::ResumeShare { by, vendor },
         OrderCommand::Ship { by, parcel: Box::new(parcel(true)) },
+        OrderCommand::AcceptanceDue { within_ms: 1_000, cancel: None },
+        OrderCommand::AcceptanceDue { within_ms: 1_000, cancel: Some(seed()) },
         OrderCommand::OpenWishes,
         OrderCommand::CourierSays {
             shipment: shipment(),

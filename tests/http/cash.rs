@@ -130,6 +130,77 @@ on_both_stores! {
         order.audit_is_clean(&store).await;
     }
 
+    /// A courier hands on what it collected: each row counts once, what does not fit is said, and what is open is listed.
+    async fn what_a_courier_hands_on_is_matched(store) {
+        let order = confirmed(&store).await;
+        let packer = packer(&order.vendor);
+        let body = json!({"courier": "steadfast", "tracking": "SF-1"});
+        let made = order.post(&packer, &order.of_share("shipments"), None, &body).await.expect(201);
+        let parcel = made.field("id").to_owned();
+        let row = |of: Value, collected: &str, fee: &str, remitted: &str| {
+            let mut row = json!({"collected": bdt(collected), "fee": bdt(fee), "remitted": bdt(remitted)});
+            row.as_object_mut().expect("a row").extend(of.as_object().expect("a name").clone());
+            row
+        };
+        let by_number = || json!({"tracking_number": "SF-1"});
+        let client = order.client();
+        let hand_on = |rows: Value| {
+            let body = json!({"courier": "steadfast", "rows": rows});
+            client.post("/v1/admin/remittances", &body).bearer(&order.admin).send()
+        };
+        // Nobody has brought it yet. Rows follow records by a while.
+        until("its number is known", async || {
+            let told = hand_on(json!([row(by_number(), "61.00", "1.00", "60.00")])).await.expect(200);
+            (told.body["rows"][0]["status"] != "unknown").then_some(told.body["rows"][0].clone())
+        }).await;
+        let deliver = json!({"collected": bdt("61.00")});
+        order.post(&packer, &order.of_share(&format!("shipments/{parcel}/deliver")), None, &deliver).await.expect(200);
+        let reference = format!("{parcel}.{}.00000000", order.order);
+        let usd = json!({"tracking_number": "SF-1", "collected": {"amount": "1.00", "currency": "USD"}, "remitted": {"amount": "1.00", "currency": "USD"}});
+        let told = hand_on(json!([
+            row(by_number(), "61.00", "1.00", "50.00"),
+            row(by_number(), "61.00", "1.00", "50.00"),
+            row(by_number(), "61.00", "1.00", "60.00"),
+            // Nobody has booked it under this name.
+            row(json!({"reference": reference}), "61.00", "1.00", "60.00"),
+            row(json!({"tracking_number": "SF-2"}), "61.00", "1.00", "60.00"),
+            row(json!({"reference": "nothing"}), "61.00", "1.00", "60.00"),
+            usd,
+        ])).await.expect(200);
+        let rows = told.body["rows"].as_array().expect("rows");
+        let said: Vec<(&str, Option<&str>)> = rows.iter().map(|row| (row["status"].as_str().expect("a status"), row["why"].as_str())).collect();
+        let refused = |why| ("refused", Some(why));
+        assert_eq!(said[2..], [refused("already_remitted"), ("unknown", None), ("unknown", None), ("unknown", None), refused("currency_mismatch")]);
+        assert_eq!(said[..2], [("recorded", None), ("recorded", None)]);
+        assert_eq!((&rows[0]["collected"], &rows[0]["open"]), (&bdt("61.00"), &bdt("10.00")));
+        assert_eq!(order.shown().await["attention"], json!(["remittance_short"]));
+        let listed = until("what is open is listed", async || {
+            let listed = client.get("/v1/admin/remittances?courier=steadfast").bearer(&order.admin).send().await.expect(200);
+            let open = listed.body["items"].as_array().is_some_and(|items| items.iter().any(|item| item["open"] == bdt("10.00")));
+            open.then_some(listed.body)
+        }).await;
+        let item = &listed["items"][0];
+        assert_eq!((&item["shipment_id"], &item["remitted"], &item["tracking_number"]), (&json!(parcel), &bdt("50.00"), &json!("SF-1")));
+        let others = client.get("/v1/admin/remittances?courier=own").bearer(&order.admin).send().await.expect(200);
+        assert_eq!(others.body["items"], json!([]));
+
+        let empty = hand_on(json!([])).await.expect(422);
+        assert_eq!(empty.code(), "invalid_body");
+        let both = row(json!({"tracking_number": "SF-1", "reference": "x"}), "61.00", "1.00", "60.00");
+        let two_currencies = json!({"tracking_number": "SF-1", "collected": bdt("1.00"), "remitted": {"amount": "1.00", "currency": "USD"}});
+        for (rows, field) in [(json!([both]), "rows[0].reference"), (json!([two_currencies]), "rows[0].remitted.currency")] {
+            let refused = hand_on(rows).await.expect(422);
+            assert_eq!(refused.body["errors"][0]["field"], field);
+        }
+        let many: Vec<Value> = (0..501).map(|_| row(by_number(), "1.00", "0.00", "1.00")).collect();
+        assert_eq!(hand_on(json!(many)).await.status, 422);
+        let manager = token(&Bearer::Member(order.vendor.parse().expect("an id"), VendorRole::Owner));
+        let body = json!({"courier": "steadfast", "rows": [row(by_number(), "61.00", "1.00", "60.00")]});
+        let not_theirs = client.post("/v1/admin/remittances", &body).bearer(&manager).send().await;
+        assert_eq!(not_theirs.status, 403);
+        order.audit_is_clean(&store).await;
+    }
+
     /// A guest may have three open, whatever their carts; each that ends makes room for another.
     async fn a_buyer_has_few_open_orders(store) {
         let first = confirmed(&store).await;

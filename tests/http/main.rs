@@ -44,6 +44,7 @@ mod suspended;
 mod terms;
 mod texts;
 mod traces;
+mod waiting;
 mod windows;
 
 use serde_json::{Value, json};

@@ -22,7 +22,11 @@ pub struct Paid {
 
 impl Paid {
     pub async fn with(store: &TestStore, means: &str) -> Self {
-        let server = Server::start(store).await;
+        Self::on(Server::start(store).await, means).await
+    }
+
+    /// On a server that was started otherwise.
+    pub async fn on(server: Server, means: &str) -> Self {
         let market = server.client.market(9).await;
         server.client.set_line(&market.buyer, &market.sku, 5).await.expect(200);
         let order = server.client.checkout(&market.buyer, means).header("prefer", "wait=20").send().await.expect(201);

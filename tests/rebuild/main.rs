@@ -7,15 +7,36 @@ mod support;
 use haat::app::audit::audit;
 use haat::app::rebuild::rebuild;
 use haat::http::auth::Bearer;
+use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
+use support::client::{Answer, Buyer};
 use support::{Kind, Server, TestStore, token};
 
-/// Buys, is declined, and leaves one order in the middle of its payment.
+/// Has an order delivered, and its buyer send it back.
+async fn ship(server: &Server, buyer: &Buyer, order: &Answer) {
+    let admin = token(&Bearer::Admin("root".into()));
+    let share = format!(
+        "/v1/orders/{}/sub-orders/{}",
+        order.field("id"),
+        order.body["sub_orders"][0]["id"].as_str().expect("an id")
+    );
+    let made = server.client.post(&format!("{share}/shipments"), &json!({})).bearer(&admin).send().await.expect(201);
+    let deliver = format!("{share}/shipments/{}/deliver", made.field("id"));
+    server.client.post(&deliver, &json!({})).bearer(&admin).send().await.expect(200);
+    let wanted = json!({"lines": made.body["lines"], "reason": "damaged"});
+    server.client.post(&format!("{share}/returns"), &wanted).bearer(&buyer.token).send().await.expect(201);
+}
+
+/// Buys and sends back, is declined, and leaves one order in the middle of its payment.
 async fn trade(server: &Server, sku: &str) {
     for card in ["tok_approve", "tok_decline", "tok_approve"] {
         let buyer = server.client.buyer(sku, 1).await;
-        server.client.checkout(&buyer, card).header("prefer", "wait=30").key("once").send().await.expect(201);
+        let order =
+            server.client.checkout(&buyer, card).header("prefer", "wait=30").key("once").send().await.expect(201);
+        if order.field("status") == "paid" {
+            ship(server, &buyer, &order).await;
+        }
     }
     let buyer = server.client.buyer(sku, 2).await;
     server.client.checkout(&buyer, "tok_slow_60000").send().await.expect(201);
@@ -55,7 +76,7 @@ async fn written(file: &Path) -> Vec<String> {
     let url = format!("sqlite://{}", file.display());
     let mut connection = SqliteConnection::connect(&url).await.expect("the store's file");
     let mut all = Vec::new();
-    for table in ["snapshot", "orders", "sub_orders", "skus", "products", "vendors"] {
+    for table in ["snapshot", "orders", "sub_orders", "shipments", "returns", "skus", "products", "vendors"] {
         let columns = "SELECT group_concat('quote(' || name || ')') FROM pragma_table_info($1) WHERE name NOT IN ('version', 'wake_at')";
         let columns: String = sqlx::query_scalar(columns).bind(table).fetch_one(&mut connection).await.expect(table);
         let select = format!("SELECT json_array({columns}) FROM {table} ORDER BY 1");
@@ -85,7 +106,7 @@ async fn what_is_rebuilt_is_what_was_written_live_whatever_happened_to_it() {
     server.stop().await;
     let live = written(&store.data_dir().join("haat.db")).await;
 
-    change(&store, "PRAGMA foreign_keys = off; UPDATE skus SET on_hand = on_hand - 1; UPDATE orders SET document = '{}'; DELETE FROM sub_orders; DELETE FROM snapshot WHERE kind = 'order'").await;
+    change(&store, "PRAGMA foreign_keys = off; UPDATE skus SET on_hand = on_hand - 1; UPDATE orders SET document = '{}'; DELETE FROM sub_orders; DELETE FROM shipments; UPDATE returns SET status = 'closed'; DELETE FROM snapshot WHERE kind = 'order'").await;
     let damaged = audit(&store.config(), store.data_dir()).await.expect("the store can be looked at");
     assert!(!damaged.is_clean(), "{damaged}");
     rebuild(&store.config()).await.expect("a rebuild");

@@ -11,6 +11,7 @@ use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
 use haat::app::core::{Core, CoreParts, CourierParts, Crash, MailParts, RunningCore};
 use haat::app::sweep;
 use haat::domain::ids::{EntityRef, Kind};
+use haat::domain::order::AcceptanceSettings;
 use haat::domain::pricing::Tables;
 use haat::domain::rows::Shapes;
 use haat::persistence::checkpointer::CheckpointSettings;
@@ -255,6 +256,7 @@ impl Town {
             },
             couriers: CourierParts { couriers: vec![Arc::new(van)], told: self.depot.clone() },
             customers: Arc::new(NoAccounts),
+            acceptance: AcceptanceSettings::default(),
             new_jobs: Arc::default(),
             tracer: None,
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),

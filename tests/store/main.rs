@@ -48,6 +48,7 @@ mod samples;
 mod seats;
 mod snapshots;
 mod units;
+mod waiting;
 
 /// Runs an async test on both stores, as two tests.
 macro_rules! on_both_stores {

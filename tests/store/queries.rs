@@ -366,6 +366,8 @@ prop_compose! {
                     vendor_id: line.vendor_id,
                     status: statuses.1,
                     amounts: Amounts { total: line.line_total, ..Amounts::default() },
+                    to_pack: None,
+                    overdue_since: None,
                 }),
             }
         }
@@ -397,6 +399,8 @@ prop_compose! {
             sub_orders,
             bill: None,
             lines,
+            shipments: Vec::new(),
+            returns: Vec::new(),
         }
     }
 }

@@ -111,6 +111,8 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         vendor_id,
         status: SubOrderStatus::Held,
         amounts: unpaid(total),
+        to_pack: None,
+        overdue_since: None,
     };
     OrderRow {
         id,
@@ -128,6 +130,8 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         payment_status: PaymentStatus::Pending,
         sub_orders: vec![share(first, 300), share(second, 150)],
         lines: vec![line("a cup", first, 2, 150), line("a plate", second, 3, 50)],
+        shipments: Vec::new(),
+        returns: Vec::new(),
     }
 }
 

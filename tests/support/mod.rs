@@ -156,6 +156,7 @@ impl TestStore {
             stripe: None,
             redirect: None,
             courier: None,
+            acceptance: Default::default(),
             mail: MailSettings { server: None, per_second: 1_000 },
             // A hash that costs what it should takes a tenth of a second in a build for tests.
             accounts: AccountSettings {

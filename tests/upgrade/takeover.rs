@@ -17,6 +17,7 @@ use haat::app::replay::{Until, print as print_replay};
 use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::entity::Part;
+use haat::domain::order::AcceptanceSettings;
 use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
@@ -273,6 +274,7 @@ impl OfThen {
                 told: Arc::new(haat::ports::couriers::NoCouriers),
             },
             customers: Arc::new(NoAccounts),
+            acceptance: AcceptanceSettings::default(),
             new_jobs: Arc::default(),
             tracer: None,
             threads: arbiters.threads(),

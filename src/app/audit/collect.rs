@@ -181,7 +181,8 @@ async fn remaking(store: &Store) -> Result<BTreeSet<Kind>, StoreError> {
 async fn rows(store: &Store, orders: &mut Aside) -> Result<(), AppError> {
     let mut after = None;
     loop {
-        let some = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, after, READ_ORDERS).await?;
+        let mut some = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, after, READ_ORDERS).await?;
+        store.queries.fill_goods(&mut some).await?;
         let Some(last) = some.last() else { return Ok(()) };
         after = Some((last.placed_at, last.id));
         for row in some {

@@ -549,7 +549,11 @@ pub(super) mod samples {
                 vendor_id: vendor(),
                 status: SubOrderStatus::Placed,
                 amounts: Amounts { total: 20, total_due: 20, ..Amounts::default() },
+                to_pack: None,
+                overdue_since: None,
             }],
+            shipments: Vec::new(),
+            returns: Vec::new(),
             lines: vec![OrderLineRow {
                 sku_id: sku(),
                 vendor_id: vendor(),

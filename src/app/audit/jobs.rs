@@ -43,8 +43,11 @@ fn judge(facts: &Facts, breaches: &mut Breaches) {
         // What is about an account may come to it again.
         let Some(about) = about.entity() else { continue };
         let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
-        if matches!(kind, JobKind::LookAtPayment | JobKind::CourierEvent | JobKind::BookParcels) {
-            // An order may be looked at however often, a courier may tell of whatever it likes, and a parcel is known by
+        if matches!(
+            kind,
+            JobKind::LookAtPayment | JobKind::CourierEvent | JobKind::BookParcels | JobKind::AcceptanceDue
+        ) {
+            // An order may be looked at, and look at itself, however often, a courier may tell of whatever it likes, and a parcel is known by
             // its name.
             continue;
         }

@@ -152,6 +152,8 @@ fn by_id<K: Ord, R: Clone>(rows: &[R], id: impl Fn(&R) -> K, form: impl Fn(R) ->
 pub(super) fn sorted(mut row: OrderRow) -> OrderRow {
     row.lines.sort_unstable_by_key(|line| line.sku_id);
     row.sub_orders.sort_unstable_by_key(|share| share.id);
+    row.shipments.sort_unstable_by_key(|shipment| shipment.parcel.id);
+    row.returns.sort_unstable_by_key(|returned| returned.known.id);
     row
 }
 

@@ -8,8 +8,8 @@ use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
 use haat::config::{
-    AccountArgs, CashArgs, Config, CourierArgs, EdgeArgs, MailArgs, RedirectArgs, SecretArgs, ServeArgs, StoreArgs,
-    StripeArgs, Switch, TraceArgs,
+    AcceptanceArgs, AccountArgs, CashArgs, Config, CourierArgs, EdgeArgs, MailArgs, RedirectArgs, SecretArgs,
+    ServeArgs, StoreArgs, StripeArgs, Switch, TraceArgs,
 };
 use haat::limits;
 use std::fs::DirBuilder;
@@ -102,6 +102,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         redirect: RedirectArgs::default(),
         courier: CourierArgs::default(),
         cash: CashArgs { cash_on_delivery: true, ..CashArgs::default() },
+        acceptance: AcceptanceArgs::default(),
         mail: MailArgs { smtp_url: None, mail_from: None, mails_per_second: limits::MAILS_PER_SECOND },
         accounts: AccountArgs {
             argon2: "m=19456,t=2,p=1".to_owned(),

@@ -256,6 +256,7 @@ impl Body {
             OrderEvent::ShipmentMoved { shipment, step, by } => self.apply_parcel_moved(*shipment, step, *by, at),
             OrderEvent::CancelWished { wish } => self.apply_wished(wish, at),
             OrderEvent::CancelWishDropped { credit } => self.apply_wish_dropped(*credit),
+            OrderEvent::AcceptanceOverdue { vendor } => self.apply_overdue(*vendor, at),
             OrderEvent::ReturnRequested { wanted, by, exception } => {
                 self.apply_return_requested(wanted, *by, *exception, at);
             }

@@ -270,6 +270,9 @@ impl Body {
             codes.push("collection_mismatch");
         }
         codes.extend(self.remittances_differ());
+        if self.is_overdue() {
+            codes.push("not_accepted");
+        }
         if self.phase == Phase::Stuck {
             codes.push("stuck");
         }

@@ -284,6 +284,11 @@ pub enum OrderEvent {
         /// The credit that it would have been.
         credit: CreditId,
     },
+    /// Nothing of a share was packed though its time was over.
+    AcceptanceOverdue {
+        /// Whose share.
+        vendor: VendorId,
+    },
     /// Somebody wants to send units of one share back.
     ReturnRequested {
         /// What.

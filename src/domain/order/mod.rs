@@ -48,6 +48,7 @@ mod state;
 mod status;
 mod types;
 mod view;
+mod waiting;
 
 pub use columns::{OrderColumns, OrderFilter};
 pub use coupons::{CountedBy, OrderCoupon, PlacedCoupon, TakenCoupon};
@@ -56,6 +57,7 @@ pub use legs::{Leg, LegState, Party};
 pub use shown::*;
 pub use state::Phase;
 pub use types::*;
+pub use waiting::{AcceptanceSettings, WaitsFor};
 
 use super::buyer::Claim;
 use super::cart::{CartCommand, CartLine, SkuPrice};

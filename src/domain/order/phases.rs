@@ -40,10 +40,13 @@ impl Body {
             OrderCommand::ResumeShare { by, vendor } => self.decide_resume_share(*by, *vendor),
             OrderCommand::Ship { by, parcel } => self.decide_ship(*by, parcel),
             OrderCommand::MoveParcel { by, shipment, step, seed } => self.decide_parcel(*by, *shipment, step, seed),
-            OrderCommand::RemitCash { by, shipment, told, mint } => match may(*by, Action::ResolveOrder, self) {
+            OrderCommand::RemitCash { by, shipment, told, mint } => match may(*by, Action::EditRemittances, self) {
                 true => self.decide_remit(*shipment, told, *mint, By::of(*by)),
                 false => Err(Reject::OrderUnknown),
             },
+            OrderCommand::AcceptanceDue { within_ms, cancel } => {
+                self.decide_acceptance(*within_ms, cancel.as_ref(), now)
+            }
             OrderCommand::OpenWishes => LATE,
             OrderCommand::CourierSays { shipment, mint, says } => match self.named_parcel(*shipment, *mint) {
                 Some(parcel) => self.decide_courier_says(parcel, says),

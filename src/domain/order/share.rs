@@ -17,6 +17,7 @@ use crate::domain::money;
 use crate::domain::pricing::credit::Creditable;
 use crate::domain::pricing::{Bill, BillLine, BillShare};
 use crate::domain::rows::BillRow;
+use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -72,12 +73,16 @@ pub(super) struct Share {
     /// Why it is not shipped now, where somebody has stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) on_hold: Option<HoldReason>,
+    /// When it was told that nothing of it was packed in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) overdue_at: Option<Timestamp>,
 }
 
 impl Share {
     fn new(vendor: VendorId) -> Self {
-        let (billed, besides_credited, on_hold) = (None, 0, None);
-        Self { vendor, total: 0, credited: 0, rounding: 0, paid: 0, refunded: 0, billed, besides_credited, on_hold }
+        let (billed, besides_credited, on_hold, overdue_at) = (None, 0, None, None);
+        let (total, credited, rounding, paid, refunded) = (0, 0, 0, 0, 0);
+        Self { vendor, total, credited, rounding, paid, refunded, billed, besides_credited, on_hold, overdue_at }
     }
 
     /// What is to be paid beside its lines.

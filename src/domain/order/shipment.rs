@@ -203,6 +203,13 @@ impl Parcel {
         self.lines.iter().map(rest).filter(|line| line.quantity > 0).collect()
     }
 
+    /// What was collected for it and not handed on, its courier's fee and all, in minor units; below zero where more was.
+    pub fn cash_open(&self) -> Option<i64> {
+        let Cash { collected, remitted } = self.cash?;
+        let told = remitted.map_or(0, |told| told.remitted.saturating_add(told.fee));
+        Some(collected.saturating_sub(told)).filter(|open| *open != 0)
+    }
+
     /// Whether it is still with its vendor.
     pub const fn is_inside(&self) -> bool {
         matches!(self.status, ShipmentStatus::Draft | ShipmentStatus::Booking | ShipmentStatus::Booked)

@@ -384,6 +384,14 @@ pub enum OrderCommand {
         /// The end of the name of a refund, should too much have been collected.
         mint: Mint,
     },
+    /// Its vendors had so long to begin with a paid order: what of it nobody has begun is overdue.
+    AcceptanceDue {
+        /// So many milliseconds since it was paid.
+        within_ms: i64,
+        /// What a credit needs, where such a share is cancelled; its reason is not asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cancel: Option<CreditSeed>,
+    },
     /// Which parcels couriers are to fetch, or not to fetch any more: from now on they may know of it.
     OpenWishes,
     /// A courier says what it makes of such a wish.

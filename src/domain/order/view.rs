@@ -7,6 +7,7 @@ use super::{Amounts, Order, OrderView, SubOrderStatus, SubOrderView};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{SubOrderId, VendorId};
 use crate::domain::rows::{OrderLineRow, OrderRow, SubOrderRow};
+use crate::domain::time::Timestamp;
 use std::borrow::Cow;
 
 impl Order {
@@ -87,8 +88,12 @@ impl Order {
                     vendor_id: vendor,
                     status: sub_order_status(body, leg),
                     amounts: body.share_amounts(vendor),
+                    to_pack: body.left_to_pack(vendor),
+                    overdue_since: body.overdue_since(vendor).map(Timestamp::as_millis),
                 })
                 .collect(),
+            shipments: body.shipment_rows(),
+            returns: body.return_rows(),
             bill: body.bill_row().map(Box::new),
             lines: body
                 .lines

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::domain::details::DetailName;
 use crate::domain::ids::{EntityRef, Kind};
-use crate::domain::rows::{Rows, Shapes};
+use crate::domain::rows::{OrderRow, Rows, Shapes};
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::Moment;
 use crate::ports::{
@@ -25,8 +25,10 @@ const CHUNK_PIECES: usize = 20_000;
 const WAKES_AT_ONCE: usize = 500;
 
 /// All that checkpoints write, what refers to another before that.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "refused_rows",
+    "shipments",
+    "returns",
     "sub_orders",
     "orders",
     "sales",
@@ -341,7 +343,9 @@ fn chunks(entities: &[EntityDelta]) -> Vec<&[EntityDelta]> {
 
 fn pieces_of(delta: &EntityDelta) -> usize {
     let rows = &delta.rows;
-    let of_orders: usize = rows.orders.iter().map(|order| 1 + order.sub_orders.len() + order.lines.len()).sum();
+    let of_order =
+        |order: &OrderRow| 1 + order.sub_orders.len() + order.lines.len() + order.shipments.len() + order.returns.len();
+    let of_orders: usize = rows.orders.iter().map(of_order).sum();
     let of_vendors = rows.vendors.len() + rows.products.len() + rows.skus.len() + rows.sales.len();
     delta.parts.len() + of_vendors + rows.customers.len() + rows.coupons.len() + of_orders
 }

@@ -1,6 +1,7 @@
 //! Lists and reports over the read tables: the same SQL on both stores.
 
 use super::upserts::{read, selected};
+use super::waiting::{has_such_a_share, page_of_vendor};
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
 use crate::domain::buyer::MailKey;
 use crate::domain::ids::{CouponId, OrderId, ProductId, SkuId, VendorId};
@@ -13,6 +14,7 @@ use crate::persistence::slot::within;
 use crate::persistence::table::{Cell, Table, unknown};
 use crate::persistence::tables::{ShareOf, filtered_by};
 use crate::persistence::values::{Moment, signed, unsigned};
+use crate::ports::waiting::Shares;
 use crate::ports::{OrdersOf, ProductFilter, Queries, StockPlace, StoreError};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Transaction};
@@ -40,7 +42,7 @@ fn containing(text: &str) -> String {
 }
 
 /// A value to compare a column with.
-fn push_cell(query: &mut QueryBuilder<Db>, cell: Cell<'_>) {
+pub(super) fn push_cell(query: &mut QueryBuilder<Db>, cell: Cell<'_>) {
     match cell {
         Cell::Uuid(uuid) => query.push_bind(uuid),
         Cell::Integer(number) => query.push_bind(number),
@@ -55,9 +57,13 @@ fn push_cell(query: &mut QueryBuilder<Db>, cell: Cell<'_>) {
 pub(super) fn page_of_orders(
     of: OrdersOf,
     filter: &OrderFilter,
+    shares: Option<&Shares>,
     after: Option<(Timestamp, OrderId)>,
     limit: u32,
 ) -> QueryBuilder<Db> {
+    if let (OrdersOf::Vendor(vendor), Some(shares)) = (of, shares) {
+        return page_of_vendor(vendor, filter, shares, after.map(|(at, id)| (at, id.uuid())), limit);
+    }
     let mut query = QueryBuilder::new(format!("SELECT {} FROM orders", selected::<OrderRow>("orders.")));
     // A vendor's orders come in the order of the index over its shares.
     let (at, id) = match of {
@@ -80,6 +86,9 @@ pub(super) fn page_of_orders(
     for (column, value) in filtered_by(filter) {
         query.push(format!(" AND {how}orders.{column} = "));
         push_cell(&mut query, value);
+    }
+    if let Some(shares) = shares {
+        query.push(has_such_a_share(shares));
     }
     if let Some((placed_at, order)) = after {
         query.push(format!(" AND ({at}, {id}) < (")).push_bind(Moment(placed_at));
@@ -108,15 +117,16 @@ fn shares_of(orders: &[OrderRow], of: OrdersOf) -> QueryBuilder<Db> {
 type DbRow = <Db as sqlx::Database>::Row;
 
 /// Rows of a table as what they say.
-fn all<T: Table>(rows: &[DbRow]) -> Result<Vec<T::Row>, StoreError> {
+pub(super) fn all<T: Table>(rows: &[DbRow]) -> Result<Vec<T::Row>, StoreError> {
     rows.iter().map(read::<T>).collect()
 }
 
 impl Inner {
-    async fn read_orders(
+    pub(super) async fn read_orders(
         &self,
         of: OrdersOf,
         filter: &OrderFilter,
+        shares: Option<&Shares>,
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
@@ -129,8 +139,9 @@ impl Inner {
         let columns: Vec<&str> = filtered_by(filter).into_iter().map(|(column, _)| column).collect();
         self.may_filter_by::<OrderRow>(&columns).await?;
         let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
-        let mut page = page_of_orders(of, filter, after, limit);
-        let page = page.build().persistent(LOOKUPS_STAY_PREPARED).fetch_all(&mut *transaction);
+        let mut page = page_of_orders(of, filter, shares, after, limit);
+        // There are as many texts as sets of statuses.
+        let page = page.build().persistent(LOOKUPS_STAY_PREPARED && shares.is_none()).fetch_all(&mut *transaction);
         let mut orders = all::<OrderRow>(&page.await?)?;
         if let OrdersOf::Vendor(vendor) = of {
             orders.iter_mut().for_each(|order| order.lines.retain(|line| line.vendor_id == vendor));
@@ -179,7 +190,7 @@ impl Queries for Inner {
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
-        within(self.query_timeout, self.read_orders(of, filter, after, limit)).await
+        within(self.query_timeout, self.read_orders(of, filter, None, after, limit)).await
     }
 
     async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError> {

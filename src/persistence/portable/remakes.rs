@@ -6,7 +6,7 @@ use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, SaleRow, SkuRow, VendorRow};
 use crate::persistence::slot::within;
 use crate::persistence::table::{Column, Owner, Table, column, unknown};
-use crate::persistence::tables::ShareOf;
+use crate::persistence::tables::{ParcelOf, ReturnOf, ShareOf};
 use crate::ports::{EntityDelta, Remaking, StoreError};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
@@ -39,7 +39,9 @@ pub(super) async fn delete_former(
     connection: &mut <Db as sqlx::Database>::Connection,
     entities: &[EntityDelta],
 ) -> Result<bool, sqlx::Error> {
-    let mut deleted = delete_from::<ShareOf<'_>>(connection, entities).await?;
+    let mut deleted = delete_from::<ParcelOf<'_>>(connection, entities).await?;
+    deleted |= delete_from::<ReturnOf<'_>>(connection, entities).await?;
+    deleted |= delete_from::<ShareOf<'_>>(connection, entities).await?;
     deleted |= delete_from::<OrderRow>(connection, entities).await?;
     deleted |= delete_from::<SaleRow>(connection, entities).await?;
     deleted |= delete_from::<SkuRow>(connection, entities).await?;

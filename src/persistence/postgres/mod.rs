@@ -35,6 +35,9 @@ mod remakes;
 #[path = "../portable/snapshots.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod snapshots;
+#[path = "../portable/waiting.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod waiting;
 
 use super::schema::{self, POSTGRES};
 use super::slot::{Held, Slot, pool_standing, store_error};

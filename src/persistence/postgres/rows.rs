@@ -4,7 +4,7 @@ use super::remakes;
 use super::upserts::big;
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::persistence::table::{Cell, Cells, Column, Sort, Stamp, Table, on_conflict, stamp_names};
-use crate::persistence::tables::ShareOf;
+use crate::persistence::tables::{ParcelOf, ReturnOf, ShareOf};
 use crate::persistence::values::{Moment, Uuids};
 use crate::ports::{EntityDelta, StoreError};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
@@ -179,6 +179,10 @@ pub(super) async fn rows(
         wrote |= write::<OrderRow>(connection, &orders, fresh).await?;
         let shares = orders.iter().flat_map(|(order, stamp)| ShareOf::all(order).map(|share| (share, *stamp)));
         wrote |= write::<ShareOf<'_>>(connection, &shares.collect::<Vec<_>>(), fresh).await?;
+        let parcels = orders.iter().flat_map(|(order, stamp)| ParcelOf::all(order).map(|parcel| (parcel, *stamp)));
+        wrote |= write::<ParcelOf<'_>>(connection, &parcels.collect::<Vec<_>>(), fresh).await?;
+        let returns = orders.iter().flat_map(|(order, stamp)| ReturnOf::all(order).map(|known| (known, *stamp)));
+        wrote |= write::<ReturnOf<'_>>(connection, &returns.collect::<Vec<_>>(), fresh).await?;
     }
     if all_rows {
         wrote |= remakes::delete_former(connection, entities).await?;

@@ -1,6 +1,7 @@
 //! The repositories of services: statements that both stores understand, said once. How a unit of them is written is the stores' matter
 //! (`sqlite/units.rs`, `postgres/units.rs`).
 
+mod acceptance;
 pub(super) mod accounts;
 mod categories;
 pub(super) mod couriers;
@@ -12,6 +13,7 @@ mod price_tables;
 use crate::persistence::table::{Cell, Cells, Sort, Table};
 use crate::ports::StoreError;
 use crate::ports::units::{Statement, Units, Value, ValueKind};
+use crate::services::acceptance::AcceptanceRows;
 use crate::services::accounts::{AccountRows, OwnRows};
 use crate::services::categories::CategoryRows;
 use crate::services::couriers::TrackingRows;
@@ -28,6 +30,8 @@ const ADD_JOB: &str = "
 /// The repositories of all services.
 #[derive(Clone)]
 pub struct Repositories {
+    /// The jobs of shares that nobody has begun in time.
+    pub acceptance: Arc<dyn AcceptanceRows>,
     /// Accounts and sessions.
     pub accounts: Arc<dyn AccountRows>,
     /// What accounts have of their own.
@@ -48,6 +52,7 @@ impl Repositories {
     /// On the store whose units these are.
     pub fn new(units: &Arc<dyn Units>) -> Self {
         Self {
+            acceptance: Arc::new(acceptance::Rows(units.clone())),
             accounts: Arc::new(accounts::Rows(units.clone())),
             own: Arc::new(accounts::Rows(units.clone())),
             categories: Arc::new(categories::Rows(units.clone())),

@@ -37,6 +37,9 @@ mod remakes;
 #[path = "../portable/snapshots.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod snapshots;
+#[path = "../portable/waiting.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod waiting;
 
 use super::schema::{self, SQLITE};
 use super::slot::{Held, Slot, pool_standing, store_error};
@@ -432,7 +435,8 @@ mod tests {
             (OrdersOf::Vendor(VendorId::from_uuid(id)), "sub_orders_of_vendor"),
         ] {
             let after = Some((Timestamp::from_millis(1), OrderId::from_uuid(id)));
-            let sql = format!("EXPLAIN QUERY PLAN {}", queries::page_of_orders(of, &filter, after, 9).sql().as_str());
+            let sql =
+                format!("EXPLAIN QUERY PLAN {}", queries::page_of_orders(of, &filter, None, after, 9).sql().as_str());
             let mut held = writer.hold().await.expect("the writer");
             let steps: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *held.connection()).await.expect("a plan");
@@ -510,6 +514,54 @@ mod tests {
         }
     }
 
+    /// Whatever a vendor has behind it: what waits is read from the index of those that stand so.
+    #[tokio::test]
+    async fn what_waits_for_a_vendor_is_read_from_indexes_alone() {
+        use crate::domain::order::{SubOrderStatus, WaitsFor};
+        use crate::persistence::tables::{ParcelOf, ReturnOf};
+        use crate::ports::waiting::Shares;
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (options, file) = (Options::default(), directory.path().join(FILE));
+        let (_, _lock, writer) = open_for_writing(directory.path(), &file, &options).await.expect("a store");
+        let (vendor, at) = (VendorId::from_uuid(Uuid::from_u128(1)), Timestamp::from_millis(1));
+        let (after, filter) = (Some((at, Uuid::from_u128(1))), OrderFilter::from(OrderStatus::Paid));
+        let shares = "sub_orders_of_vendor_by_status";
+        let of = |shares: &Shares| waiting::page_of_vendor(vendor, &filter, shares, after, 9);
+        let statuses = vec![SubOrderStatus::Paid, SubOrderStatus::Packed];
+        for (query, index, times) in [
+            (of(&Shares::Standing(statuses)), shares, 2),
+            (of(&Shares::Waiting(WaitsFor::Pack)), shares, 4),
+            (of(&Shares::Waiting(WaitsFor::HandOver)), "shipments_of_vendor_by_status", 2),
+            (of(&Shares::Waiting(WaitsFor::Return)), "returns_of_vendor_by_status", 2),
+            (waiting::page_of::<ParcelOf<'_>>(vendor, &[], after, 9), "shipments_of_vendor", 1),
+            (
+                waiting::page_of::<ParcelOf<'_>>(vendor, &["draft", "booked"], after, 9),
+                "shipments_of_vendor_by_status",
+                2,
+            ),
+            (waiting::page_of::<ReturnOf<'_>>(vendor, &["requested"], after, 9), "returns_of_vendor_by_status", 1),
+            (waiting::page_not_begun(vendor, at, false, after, 9), shares, 1),
+            (waiting::page_with_cash(Some("platform"), after, 9), "shipments_with_cash", 1),
+            (waiting::by_tracking("platform", "RX-4711"), "shipments_by_tracking", 1),
+            (sqlx::QueryBuilder::new(waiting::OVERDUE), "sub_orders_overdue", 1),
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", query.sql().as_str());
+            let mut held = writer.hold().await.expect("the writer");
+            let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()))
+                .fetch_all(&mut *held.connection())
+                .await
+                .expect("a plan");
+            let plan: Vec<String> = steps.into_iter().map(|step| step.3).collect();
+            let found = plan.iter().filter(|step| step.contains(&format!("INDEX {index}"))).count();
+            assert_eq!(found, times, "{sql}: {plan:?}");
+            let is_scan = |step: &&String| {
+                step.starts_with("SCAN") && ["shipments", "returns", "orders"].iter().any(|table| step.contains(table))
+            };
+            let scans: Vec<&String> = plan.iter().filter(is_scan).filter(|step| !step.contains(index)).collect();
+            assert_eq!(scans, [""; 0], "{plan:?}");
+        }
+    }
+
     /// A slice of a remake holds the one writer: it must not read whole tables.
     #[tokio::test]
     async fn former_rows_are_looked_for_in_an_index() {
@@ -523,6 +575,8 @@ mod tests {
         for (table, owner) in [
             ("orders", "id"),
             ("sub_orders", "order_id"),
+            ("shipments", "order_id"),
+            ("returns", "order_id"),
             ("products", "vendor_id"),
             ("skus", "vendor_id"),
             ("sales", "vendor_id"),

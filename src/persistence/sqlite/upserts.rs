@@ -7,7 +7,7 @@ use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::limits;
 use crate::persistence::table::{Cell, Cells, Sort, Stamp, Table, names, on_conflict, stamp_names};
-use crate::persistence::tables::ShareOf;
+use crate::persistence::tables::{ParcelOf, ReturnOf, ShareOf};
 use crate::persistence::values::{Moment, Uuids};
 use crate::ports::{CursorMove, EntityDelta, Partition, StoreError};
 use sqlx::query_builder::Separated;
@@ -182,6 +182,10 @@ pub(super) async fn rows(
     write::<OrderRow>(connection, &orders).await?;
     let shares = orders.iter().flat_map(|(order, stamp)| ShareOf::all(order).map(|share| (share, *stamp)));
     write::<ShareOf<'_>>(connection, &shares.collect::<Vec<_>>()).await?;
+    let parcels = orders.iter().flat_map(|(order, stamp)| ParcelOf::all(order).map(|parcel| (parcel, *stamp)));
+    write::<ParcelOf<'_>>(connection, &parcels.collect::<Vec<_>>()).await?;
+    let returns = orders.iter().flat_map(|(order, stamp)| ReturnOf::all(order).map(|known| (known, *stamp)));
+    write::<ReturnOf<'_>>(connection, &returns.collect::<Vec<_>>()).await?;
     if all_rows {
         remakes::delete_former(connection, entities).await?;
     }

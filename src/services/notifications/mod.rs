@@ -80,7 +80,8 @@ impl MailWorker {
             | JobKind::RefundOrder
             | JobKind::LookAtPayment
             | JobKind::CourierEvent
-            | JobKind::BookParcels => {
+            | JobKind::BookParcels
+            | JobKind::AcceptanceDue => {
                 return Err(TryOutcome::Refused { reason: "it is no mail".to_owned() });
             }
         };

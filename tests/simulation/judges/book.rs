@@ -128,6 +128,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "shipment_moved", Accounts::move_parcel),
     // Nothing moves before couriers have answered.
     ("order", "cancel_wished", nothing),
+    ("order", "acceptance_overdue", nothing),
     ("order", "cancel_wish_dropped", nothing),
     ("order", "return_requested", Accounts::ask_return),
     ("order", "return_moved", Accounts::move_return),

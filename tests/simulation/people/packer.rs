@@ -121,6 +121,7 @@ impl Packer {
             },
             (OrderCommand::CourierTold { .. }, Ok(_)) => world.count("facts that couriers tell"),
             (OrderCommand::Credit { .. }, Ok(_)) => world.count("refunds of what was handed over"),
+            (OrderCommand::AcceptanceDue { .. }, Ok(_)) => world.count("looks at what nobody begins with"),
             (OrderCommand::HoldShare { .. }, Ok(_)) => world.count("shares put on hold"),
             (_, Err(Reject::AlreadyShipped)) => world.count("cancels that come too late"),
             (_, Err(Reject::NotFulfillable { .. })) => world.count("goods that could not be moved"),
@@ -247,7 +248,12 @@ impl Packer {
         }
         // What is paid at the door goes out as a whole.
         let lines = if order.payment_method == ON_DELIVERY && chance.per_mille(800) { Vec::new() } else { lines };
-        match chance.below(20) {
+        match chance.below(21) {
+            // As the sweep does that looks for what nobody has begun in time.
+            20 => {
+                let within_ms = chance.below(2 * 60_000) as i64;
+                OrderCommand::AcceptanceDue { within_ms, cancel: chance.per_mille(300).then_some(seed) }
+            }
             0 => OrderCommand::Pack { by, vendor, lines },
             1 => match chance.per_mille(500) {
                 true => OrderCommand::Unpack { by, vendor, lines },

@@ -294,6 +294,26 @@ impl Followers for Connection {
     }
 }
 
+/// What a list shows of an order.
+pub(super) fn as_listed(row: &mut OrderRow, of: OrdersOf) {
+    row.shipments.clear();
+    row.returns.clear();
+    if let OrdersOf::Vendor(vendor) = of {
+        row.sub_orders.retain(|sub| sub.vendor_id == vendor);
+        row.lines.retain(|line| line.vendor_id == vendor);
+    }
+}
+
+/// Whether an order is one of these.
+pub(super) fn is_of(row: &OrderRow, of: OrdersOf) -> bool {
+    match of {
+        OrdersOf::All => true,
+        OrdersOf::Cart(cart) => row.cart_id == cart && row.customer_id.is_none(),
+        OrdersOf::Customer(customer) => row.customer_id == Some(customer),
+        OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
+    }
+}
+
 #[async_trait]
 impl Queries for Connection {
     async fn orders(
@@ -305,25 +325,12 @@ impl Queries for Connection {
     ) -> Result<Vec<OrderRow>, StoreError> {
         let filter = filter.clone();
         self.read(move |disk| {
-            let wanted = |row: &&OrderRow| {
-                filter.passes(&row.columns)
-                    && match of {
-                        OrdersOf::All => true,
-                        OrdersOf::Cart(cart) => row.cart_id == cart && row.customer_id.is_none(),
-                        OrdersOf::Customer(customer) => row.customer_id == Some(customer),
-                        OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
-                    }
-            };
+            let wanted = |row: &&OrderRow| filter.passes(&row.columns) && is_of(row, of);
             let mut rows: Vec<OrderRow> = disk.tables.orders.values().filter(wanted).cloned().collect();
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
             rows.retain(|row| after.is_none_or(|after| (row.placed_at, row.id) < after));
             rows.truncate(limit as usize);
-            if let OrdersOf::Vendor(vendor) = of {
-                for row in &mut rows {
-                    row.sub_orders.retain(|sub| sub.vendor_id == vendor);
-                    row.lines.retain(|line| line.vendor_id == vendor);
-                }
-            }
+            rows.iter_mut().for_each(|row| as_listed(row, of));
             rows
         })
         .await

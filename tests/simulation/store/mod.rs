@@ -4,6 +4,7 @@
 
 mod connection;
 mod jobs;
+mod waiting;
 mod way;
 
 pub use way::Way;
