@@ -45,7 +45,7 @@ pub struct JobsDesk {
 pub struct JobsQuery {
     /// Only of this kind.
     #[param(
-        pattern = "^((order_paid|sign_up|known_address|password_reset|token_reused|many_attempts|invitation|known_invitee|new_email|email_change)_mail|attach_orders)?$",
+        pattern = "^((order_paid|sign_up|known_address|password_reset|token_reused|many_attempts|invitation|known_invitee|new_email|email_change)_mail|attach_orders|refund_order|look_at_payment|courier_event|book_parcels|acceptance_due)?$",
         example = "order_paid_mail"
     )]
     #[serde(default, deserialize_with = "filled")]
