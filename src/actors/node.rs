@@ -658,8 +658,7 @@ mod tests {
         numbers.into_iter().for_each(|number| states.checkpointed(bench.cart(number), 1));
     }
 
-    /// Past the limit those that were idle longest leave, and no more than must; the room they had is given back. The sweep that asks them to leave may
-    /// give back some of it while they go, so what is left is held against the room that all of them had.
+    /// Past the limit those that were idle longest leave, no more than must, and their room is given back: a part of it may be while they still go.
     #[tokio::test]
     async fn actors_past_the_limit_leave_and_their_room_is_given_back() {
         let bench = Bench::with_settings(NodeSettings { live_actors: 200, ..NodeSettings::default() });

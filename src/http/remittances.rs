@@ -12,7 +12,7 @@ use crate::domain::text::TextKind;
 use crate::http::answer::ok;
 use crate::http::caller::Caller;
 use crate::http::error::{INVALID_BODY, INVALID_QUERY, Result};
-use crate::http::extract::{JsonBody, Query};
+use crate::http::extract::{Query, TableBody};
 use crate::http::money::{Moment, MoneyBody, Page, TotalInput};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, LISTS, READS, problems};
@@ -314,7 +314,7 @@ pub async fn note_remittance(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
-    body: JsonBody<RemittanceInput>,
+    body: TableBody<RemittanceInput>,
 ) -> Result<Response> {
     let RemittanceInput { mut courier, rows } = body.value;
     let mut faults = Faults::default();

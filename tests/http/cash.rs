@@ -103,6 +103,10 @@ on_both_stores! {
         let shown = order.shown().await;
         assert_eq!((&shown["total_due"], &shown["attention"]), (&bdt("10.60"), &json!(["collection_mismatch"])));
         assert_eq!((&shown["stuck"]["why"], &shown["stuck"]["missing"]), (&json!("collection_mismatch"), &bdt("10.60")));
+        until("it stands in the list", async || {
+            let list = order.client().get("/v1/admin/orders/stuck").bearer(&order.admin).send().await.expect(200);
+            list.body["items"].as_array().is_some_and(|items| items.iter().any(|item| item["id"] == *order.order)).then_some(())
+        }).await;
         let path = format!("/v1/admin/orders/{}/resolve", order.order);
         let resolve = |body: Value| {
             let (client, path, admin) = (order.client(), path.clone(), order.admin.clone());

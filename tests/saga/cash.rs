@@ -414,12 +414,14 @@ fn what_is_missing_stays_due_until_somebody_says_what_became_of_it() {
     );
     assert!(short().order.view(Principal::Guest(CartId::from_uuid(Uuid::from_u128(1)))).unwrap().waits.is_none());
 
+    assert_eq!(short().order.wake_at(NOW), Some(haat::domain::entity::FOR_SOMEONE), "it is found in the list");
     let mut lost = short();
     assert!(matches!(lost.resolve(ResolveAs::Retry, None), Err(Reject::NothingToResolve { .. })));
     lost.resolve(ResolveAs::WriteOff, None).unwrap();
     let share = lost.view().sub_orders[0].amounts;
     assert_eq!((share.paid, share.credited, share.total_due, share.refund_due), (1_000, 5_060, 0, 0));
     assert_eq!((lost.view().attention.len(), lost.view().waits), (0, None));
+    assert_eq!(lost.order.wake_at(NOW), None);
     assert_eq!(lost.resolve(ResolveAs::WriteOff, None), Ok(0), "said again");
 
     let mut paid = short();

@@ -501,7 +501,10 @@ impl Asks for Order {
         match self.phase() {
             // It waits for someone, and is found there.
             Some(Phase::Stuck) => Some(FOR_SOMEONE),
-            _ if self.outstanding(now).is_empty() => self.timer().map(|(at, _)| at),
+            _ if self.outstanding(now).is_empty() => match self.body.as_ref().and_then(Body::missing_cash) {
+                Some(_) => Some(FOR_SOMEONE),
+                None => self.timer().map(|(at, _)| at),
+            },
             _ => Some(now),
         }
     }
