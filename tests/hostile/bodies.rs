@@ -96,7 +96,10 @@ async fn every_route_tells_what_is_wrong_with_a_body() {
         }
         // A whole table may be longer than another body.
         let sales = route.path.contains("/sales") && !route.path.ends_with("/cancel");
-        let is_table = sales || route.path == "/v1/admin/tax" || route.path == "/v1/admin/remittances" || route.path.ends_with("/shipping-methods");
+        let is_table = sales
+            || route.path == "/v1/admin/tax"
+            || route.path == "/v1/admin/remittances"
+            || route.path.ends_with("/shipping-methods");
         for (body, (status, code)) in &bodies {
             let mut body = body.clone();
             if is_table && *status == 413 {

@@ -5,7 +5,7 @@ use super::{Causes, Judge, Replay};
 use crate::world::{World, lock};
 use haat::domain::customer::CustomerEvent;
 use haat::domain::ids::{CustomerId, OrderId};
-use haat::domain::order::{CountedOpen, OrderEvent, Party};
+use haat::domain::order::{CountedOpen, Leg, OrderEvent, Party};
 use haat::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ impl Doors {
 }
 
 impl Judge for Doors {
-    fn record(&self, _: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
+    fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         match &record.events {
             Events::Customer(customer, events) => self.counted(*customer, events),
             Events::Order(order, events) => {
@@ -58,7 +58,13 @@ impl Judge for Doors {
                         OrderEvent::LegRefused { with: Party::Cash(_), .. } => {
                             self.world.count("orders that were too many at the door");
                         }
-                        OrderEvent::Confirmed => self.world.count("orders accepted without money"),
+                        OrderEvent::Confirmed => {
+                            self.world.count("orders accepted without money");
+                            let is_cash = |leg: Leg| matches!(leg.with, Party::Cash(_));
+                            if !replay.order(*order).is_some_and(|of| of.legs().any(is_cash)) {
+                                self.world.breach(format_args!("{order} is accepted, and nobody counts it"));
+                            }
+                        }
                         OrderEvent::CashCollected { collection, refund_requested, .. } => {
                             self.world.count("collections at the door");
                             (collection.rounding != 0).then(|| self.world.count("collections that were rounded"));

@@ -60,14 +60,21 @@ impl Packer {
             };
             let get = OrderCommand::Get { by: Principal::SHOP };
             let how = person.how(None, false);
-            let Some(order) = person.ask_order(id, "get order", get, how).await else { continue };
+            let Some(mut order) = person.ask_order(id, "get order", get, how).await else { continue };
             if order.sub_orders.is_empty() {
                 continue;
             }
-            for _ in 0..2 {
+            let steps = if order.payment_method == ON_DELIVERY { 3 } else { 2 };
+            for _ in 0..steps {
                 let share = self.0.chance.pick(&order.sub_orders).clone();
                 let command = self.command(&order, &share);
                 self.ask(&order, command).await;
+                if order.payment_method == ON_DELIVERY {
+                    let get = OrderCommand::Get { by: Principal::SHOP };
+                    let how = self.0.how(None, false);
+                    let Some(now) = self.0.ask_order(id, "get order", get, how).await else { break };
+                    order = now;
+                }
             }
         }
     }
@@ -245,6 +252,22 @@ impl Packer {
                 let told = Remittance { collected: collected.max(0), fee, remitted: collected.max(0) - fee };
                 return OrderCommand::RemitCash { by, shipment: parcel.id, told, mint: seed.mint };
             }
+        }
+        // Mostly what comes next: else few of them ever come to a door.
+        if order.payment_method == ON_DELIVERY && share.on_hold.is_none() && chance.per_mille(600) {
+            let live = parcels.iter().find(|parcel| parcel.is_inside() || parcel.status == ShipmentStatus::HandedOver);
+            if let Some(parcel) = live {
+                if parcel.mint.is_some() {
+                    return self.by_courier(order, share, parcel);
+                }
+                let step = Box::new(self.parcel_step(order, share, parcel));
+                return OrderCommand::MoveParcel { by, shipment: parcel.id, step, seed };
+            }
+            let (id, lines, tracking_number) = (ShipmentId::from_uuid(id), Vec::new(), None);
+            let booking = chance.per_mille(200).then_some(seed.mint);
+            let courier = "own".into();
+            let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number, booking });
+            return OrderCommand::Ship { by, parcel };
         }
         // What is paid at the door goes out as a whole.
         let lines = if order.payment_method == ON_DELIVERY && chance.per_mille(800) { Vec::new() } else { lines };

@@ -96,6 +96,16 @@ impl Bill {
         Ok(())
     }
 
+    /// Whether these are all pieces of a share that have not left, and no parcel of it is on its way.
+    fn is_all_left(&self, vendor: &str, lines: &[(String, i64)]) -> bool {
+        let of = |sku: &str| -> i64 { lines.iter().filter(|(of, _)| of == sku).map(|(_, units)| units).sum() };
+        let left = |at: usize| self.lines[at].1.quantity - self.cancelled(at) - self.goods.piles[at].shipped;
+        let own = (0..self.lines.len()).filter(|at| self.lines[*at].0 == vendor);
+        let is_live = |parcel: &Parcel| parcel.vendor == vendor && matches!(parcel.status, "inside" | "out");
+        let all = own.into_iter().all(|at| of(&self.lines[at].1.sku) == left(at));
+        all && !self.goods.parcels.values().any(is_live)
+    }
+
     fn may_move(&self, vendor: &str, event: &Value) -> Posted {
         let stopped = self.goods.stopped.iter().any(|of| of == vendor);
         if !self.is_paid() || self.has_ended || stopped { Err(format!("{event} of {self:?}")) } else { Ok(()) }
@@ -134,6 +144,9 @@ impl Accounts {
         let (id, vendor) = (text(event, "/parcel/id")?, text(event, "/parcel/vendor")?);
         bill.may_move(&vendor, event)?;
         let lines = units(event, "/parcel/lines")?;
+        if bill.till.at_door && !bill.is_all_left(&vendor, &lines) {
+            return Err(format!("what is paid at the door goes out at once: {event} of {bill:?}"));
+        }
         bill.pile(&vendor, &lines, |pile, units| {
             pile.packed -= units.min(pile.packed);
             pile.boxed += units;
