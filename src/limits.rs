@@ -250,6 +250,8 @@ pub const CREDITS_PER_ORDER: usize = 64;
 pub const COURIER_NAME: usize = 40;
 /// Characters of a courier's number of a parcel.
 pub const TRACKING_NUMBER: usize = 100;
+/// How often one parcel may be corrected.
+pub const CORRECTIONS_PER_SHIPMENT: u32 = 10;
 /// Parcels of one order, with those that were unpacked again.
 pub const SHIPMENTS_PER_ORDER: usize = 64;
 /// For how many days after its delivery a buyer may send something back, where nothing else is set. What was recorded without a number means this

@@ -286,6 +286,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, format!("{of_share}/shipments/{}/deliver", ShipmentId::from_uuid(KNOWN)), By::Vendor),
         route(Method::POST, format!("{of_share}/returns"), By::Guest),
         route(Method::POST, format!("{of_share}/returns/{}/receive", ReturnId::from_uuid(KNOWN)), By::Vendor),
+        route(Method::POST, format!("{of_share}/shipments/{}/correct", ShipmentId::from_uuid(KNOWN)), By::Admin),
     ]
 }
 

@@ -417,6 +417,11 @@ impl CreditId {
         Self(shaped_like(shipment.0, xxh3_128(&[b"back ", shipment.0.as_bytes().as_slice()].concat())))
     }
 
+    /// What of a parcel comes back into stock that was said to have come to another end.
+    pub fn of_correction(shipment: ShipmentId) -> Self {
+        Self(shaped_like(shipment.0, xxh3_128(&[b"corrected ", shipment.0.as_bytes().as_slice()].concat())))
+    }
+
     /// The credit of one share of what a dispute took, which its provider knows under this name.
     pub fn of_dispute(order: OrderId, dispute: &str, vendor: VendorId) -> Self {
         let input = [b"dispute ", order.0.as_bytes().as_slice(), vendor.0.as_bytes(), dispute.as_bytes()].concat();

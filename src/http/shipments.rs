@@ -4,7 +4,7 @@ use crate::actors::shop::Shop;
 use crate::checkout::buyers::{self, BuyerKeys};
 use crate::domain::ids::{OrderId, ShipmentId, SkuId, SubOrderId};
 use crate::domain::order::{
-    CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelStep, ShipmentStatus,
+    CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelEnd, ParcelStep, ShipmentStatus,
 };
 use crate::domain::reject::Reject;
 use crate::domain::text::TextKind;
@@ -89,7 +89,17 @@ pub struct AcceptedInput {
     quantity: i64,
 }
 
-only_objects!(PackInput, HoldInput, ShipmentInput, DeliverInput, AcceptedInput);
+/// What in fact became of a parcel.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"status": "lost"}))]
+pub struct CorrectInput {
+    /// One of `delivered` (all of it), `returned`, `lost`.
+    #[schema(value_type = String, example = "lost", pattern = "^(delivered|returned|lost)$")]
+    status: ParcelEnd,
+}
+
+only_objects!(PackInput, HoldInput, ShipmentInput, DeliverInput, AcceptedInput, CorrectInput);
 
 /// Units of a line.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -469,4 +479,27 @@ pub async fn lose_shipment(
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     step(desk, (sub, id), &key, &body.raw, ParcelStep::Lost).await
+}
+
+/// Correct what was said to have become of a parcel
+///
+/// For a parcel that was said to be delivered or lost, and in fact came to another end. What was given back for it stays given back, and what is in stock
+/// stays in stock: so one that is `returned` is not corrected, and one of which only some was accepted can only be `returned`. Its pieces are in stock
+/// again when it is, and what was not given back for them yet is. What its courier tells of it later changes nothing any more: where it contradicts, the
+/// order asks for `attention`.
+#[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/correct", tag = "orders", security(("bearer" = [])),
+    params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"),
+        ("shipment" = ShipmentId, Path, description = "The parcel"), IdempotencyHeader),
+    request_body = CorrectInput,
+    responses((status = 200, description = "The parcel.", body = ShipmentBody), StepProblems))]
+pub async fn correct_shipment(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    key: RequestKey,
+    Ids3(order, sub, id): Ids3<OrderId, SubOrderId, ShipmentId>,
+    body: JsonBody<CorrectInput>,
+) -> Result<Response> {
+    let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
+    step(desk, (sub, id), &key, &body.raw, ParcelStep::Correct { to: body.value.status }).await
 }

@@ -29,7 +29,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 148] = [
+const DRAWN: [&str; 149] = [
     // Parcels that couriers are asked for.
     "jobs of parcels",
     "parcels that a courier books",
@@ -109,6 +109,7 @@ const DRAWN: [&str; 148] = [
     "parcels delivered",
     "parcels refused in part",
     "parcels that came back",
+    "parcels corrected",
     "parcels lost",
     "parcels unpacked",
     "parcels booked",

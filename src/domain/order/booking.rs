@@ -11,6 +11,7 @@
 //! Units in a parcel that a courier may fetch at any moment are not cancelled before the courier says that it will not: until then the cancel is a
 //! wish, and nothing is credited. What a courier tells is never refused. Where it contradicts what the order knows, somebody has to look at it.
 
+use super::correct::contradicts;
 use super::fulfilment::note_of;
 use super::refund::{Credit, CreditReason, CreditSeed, Wanted};
 use super::shipment::{NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
@@ -189,6 +190,10 @@ impl Body {
         // What was taken is not known: nothing is given back before somebody has asked.
         if status == CourierStatus::PartlyDelivered && accepted.iter().all(|line| line.quantity <= 0) {
             return Ok(astray());
+        }
+        // Somebody has looked at it: what its courier tells is said again, or is for them to look at.
+        if parcel.corrected.is_some() {
+            return Ok(if contradicts(parcel, status) { astray() } else { Vec::new() });
         }
         let step = match status {
             CourierStatus::PickedUp => ParcelStep::HandOver,

@@ -202,6 +202,14 @@ impl Body {
         }
         let parcel = self.parcel(id)?;
         let share = self.may_fulfil(by, parcel.vendor).map_err(|_| Reject::ShipmentUnknown)?;
+        if let ParcelStep::Correct { to } = step {
+            let may_correct = may(by, Action::CorrectParcel, self);
+            return if may_correct {
+                self.decide_correct(parcel, *to, seed, By::of(by))
+            } else {
+                Err(Reject::ShipmentUnknown)
+            };
+        }
         if !parcel.is_inside() || !matches!(step, ParcelStep::HandOver | ParcelStep::Deliver { .. }) {
             return self.parcel_events(parcel, step, seed, By::of(by), false);
         }
@@ -293,7 +301,7 @@ impl Body {
     }
 
     /// The credit of units that the buyer does not get: they come back, and are taken into stock when they do.
-    fn refused(
+    pub(super) fn refused(
         &self,
         parcel: &Parcel,
         refused: &[WantedLine],
@@ -369,6 +377,7 @@ impl Body {
             refused: None,
             cancelling: false,
             astray: false,
+            corrected: None,
         });
         note_of(self, vendor, "shipment_created", by, at).shipment = Some(id);
         self.roll_up(at);
@@ -443,14 +452,19 @@ impl Body {
                 parcel.status = ShipmentStatus::Lost;
                 self.move_lines(vendor, &lines, |goods, units| goods.lost = goods.lost.saturating_add(units));
             }
+            ParcelStep::Correct { to } => parcel = self.correct(&parcel, *to, at),
         }
         self.parcels[place] = parcel;
-        note_of(self, vendor, step.kind(), by, at).shipment = Some(id);
+        let entry = note_of(self, vendor, step.kind(), by, at);
+        entry.shipment = Some(id);
+        if let ParcelStep::Correct { to } = step {
+            entry.reason = Some(to.name().to_owned());
+        }
         self.roll_up(at);
     }
 
     /// What was lost is not lost any more.
-    fn found(&mut self, vendor: VendorId, lines: &[WantedLine], was: ShipmentStatus) {
+    pub(super) fn found(&mut self, vendor: VendorId, lines: &[WantedLine], was: ShipmentStatus) {
         if was == ShipmentStatus::Lost {
             self.move_lines(vendor, lines, |goods, units| goods.lost = goods.lost.saturating_sub(units));
         }

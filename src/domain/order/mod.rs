@@ -26,6 +26,7 @@ mod bill;
 mod booking;
 mod claim;
 pub(crate) mod columns;
+mod correct;
 mod coupons;
 mod crediting;
 mod dispute;

@@ -7,6 +7,7 @@
 //! cancelled
 //! ```
 
+use super::correct::Corrected;
 use super::share::is_zero;
 use crate::domain::buyer::Mint;
 use crate::domain::ids::{ShipmentId, SkuId, VendorId};
@@ -71,6 +72,25 @@ named!(
     NotHandedOver "not_handed_over",
     /// The order has as many parcels as it may.
     TooManyShipments "too_many_shipments",
+    /// It has come back, and is in stock and credited: that is not taken back.
+    BackInStock "back_in_stock",
+    /// Only some of it was accepted, and the rest is credited: that is not taken back.
+    AcceptedInPart "accepted_in_part",
+    /// Units of it are being returned by their buyer, or were.
+    UnitsInReturn "units_in_return",
+    /// It was corrected as often as it may be.
+    TooManyCorrections "too_many_corrections",
+);
+
+named!(
+    /// What somebody says that in fact became of a parcel.
+    ParcelEnd:
+    /// All of it has arrived.
+    Delivered "delivered",
+    /// It has come back.
+    Returned "returned",
+    /// Nobody knows where it is.
+    Lost "lost",
 );
 
 /// Where the units of a line are that are not simply waiting to be packed. A unit that was handed over stays counted as such.
@@ -174,6 +194,9 @@ pub struct Parcel {
     /// Whether its courier tells what cannot be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub astray: bool,
+    /// That somebody corrected what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
 }
 
 impl Parcel {
@@ -255,6 +278,11 @@ pub enum ParcelStep {
     CancelRefused,
     /// Its courier tells what cannot be.
     Astray,
+    /// It did not come to the end that was said, but to this one.
+    Correct {
+        /// What in fact became of it.
+        to: ParcelEnd,
+    },
 }
 
 impl ParcelStep {
@@ -271,6 +299,7 @@ impl ParcelStep {
             ParcelStep::AskCancel => "shipment_cancelling",
             ParcelStep::CancelRefused => "shipment_cancel_refused",
             ParcelStep::Astray => "shipment_astray",
+            ParcelStep::Correct { .. } => "shipment_corrected",
         }
     }
 }

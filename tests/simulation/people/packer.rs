@@ -11,8 +11,8 @@ use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
 use haat::domain::order::{
     Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine,
-    OrderReply, OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus,
-    SubOrderView, Wanted,
+    OrderReply, OrderView, Parcel, ParcelEnd, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep,
+    ShipmentStatus, SubOrderView, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::vendor::WantedLine;
@@ -93,6 +93,7 @@ impl Packer {
                 ParcelStep::Returned => world.count("parcels that came back"),
                 ParcelStep::Lost => world.count("parcels lost"),
                 ParcelStep::Cancel => world.count("parcels unpacked"),
+                ParcelStep::Correct { .. } => world.count("parcels corrected"),
                 // These are said by couriers.
                 ParcelStep::Booked { .. }
                 | ParcelStep::BookingRefused { .. }
@@ -149,6 +150,9 @@ impl Packer {
             (ShipmentStatus::Draft, 0..6) => ParcelStep::HandOver,
             (ShipmentStatus::HandedOver | ShipmentStatus::Lost, 0..6) => deliver(),
             (ShipmentStatus::Delivered | ShipmentStatus::Returning, 0..6) => ParcelStep::Returned,
+            (ShipmentStatus::Delivered | ShipmentStatus::Lost, 9) => {
+                ParcelStep::Correct { to: *self.0.world().chance("corrections").pick(ParcelEnd::ALL) }
+            }
             (_, 6) => ParcelStep::Cancel,
             (_, 7) => ParcelStep::Lost,
             (_, 8) => ParcelStep::Returned,
