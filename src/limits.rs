@@ -296,6 +296,16 @@ pub const PAYMENT_HINTS: usize = 65_536;
 pub const NOTICE_BYTES: usize = 256 * 1024;
 /// How far the moment at which a notice was signed may be from now, in seconds.
 pub const NOTICE_TOLERANCE_S: i64 = 300;
+/// How long nothing may be heard of a parcel before its courier is asked, in milliseconds: six hours.
+pub const PARCEL_SILENT_MS: i64 = 6 * 3_600 * 1_000;
+/// After how long without news a parcel counts as stale, in milliseconds: thirty days.
+pub const PARCEL_STALE_MS: i64 = 30 * 24 * 3_600 * 1_000;
+/// How long it is until the courier is asked about a stale parcel again, in milliseconds: a day.
+pub const PARCEL_STALE_LOOK_MS: i64 = 24 * 3_600 * 1_000;
+/// How often is looked for parcels of which nothing was heard, in milliseconds.
+pub const PARCEL_SWEEP_MS: u64 = 10 * 60 * 1_000;
+/// Parcels that one look for them takes at a time.
+pub const PARCEL_SWEEP_SLICE: usize = 200;
 /// What a courier tells of one parcel at most: the rest is left out.
 pub const TRACKING_EVENTS: usize = 100;
 /// So many of these places are for what a parcel's order hears of.

@@ -108,7 +108,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 9],
+    upkeep: [JoinHandle<()>; 10],
     stop_upkeep: CancellationToken,
     files: Files,
     exporter: Option<Exporter>,
@@ -183,6 +183,7 @@ impl App {
         let (kept, accounts, prices) =
             (services.kept.clone(), services.accounts.clone(), services.price_tables.clone());
         let (quotes, payments) = (services.quotes.clone(), services.payments.clone());
+        let services_of_couriers = services.couriers.clone();
         accounts.learn().await?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
@@ -240,6 +241,7 @@ impl App {
             tokio::spawn(forget(kept, accounts.clone(), clock.clone(), stop_upkeep.clone())),
             tokio::spawn(learn::price_tables(prices, core.shop().clone(), stop_upkeep.clone())),
             tokio::spawn(sweep::payments(payments, core.shop().clone(), clock.clone(), stop_upkeep.clone())),
+            tokio::spawn(sweep::parcels(services_of_couriers, stop_upkeep.clone())),
             tokio::spawn(learn::sessions(accounts.clone(), stop_upkeep.clone())),
             tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),

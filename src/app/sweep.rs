@@ -1,10 +1,12 @@
 //! Asks payment providers every hour which payments have changed, so that a dispute or a refund that a bank returned is known of where no notice
-//! ever came.
+//! ever came; and couriers what has become of parcels of which nothing was heard.
 
 use crate::actors::Shop;
 use crate::limits;
 use crate::ports::Clock;
+use crate::services::couriers::Couriers;
 use crate::services::payments::Payments;
+use crate::telemetry::names;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -63,5 +65,31 @@ async fn sweep(payments: &Payments, shop: &Shop, clock: &dyn Clock, method: &'st
         };
         written.map_err(|error| error.to_string())?;
         cursor = page.next;
+    }
+}
+
+/// Has couriers be asked about parcels of which nothing was heard for long, until it is stopped; at once after a start, since it may have been
+/// stopped for long.
+pub async fn parcels(couriers: Arc<Couriers>, stop: CancellationToken) {
+    let every = Duration::from_millis(limits::PARCEL_SWEEP_MS);
+    loop {
+        let swept = stop.run_until_cancelled(async {
+            let silent = couriers.look_up_silent().await.map_err(|error| error.to_string())?;
+            let stale = couriers.count_stale().await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((silent, stale))
+        });
+        match swept.await {
+            None => return,
+            Some(Ok((silent, stale))) => {
+                metrics::gauge!(names::PARCELS_STALE).set(stale as f64);
+                if silent > 0 {
+                    tracing::info!(silent, stale, "couriers are asked about parcels of which nothing was heard");
+                }
+            }
+            Some(Err(reason)) => tracing::warn!(reason, "it cannot be told now of which parcels nothing was heard"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
+        }
     }
 }

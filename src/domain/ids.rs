@@ -436,6 +436,14 @@ impl JobId {
         Self(shaped_like(shipment.0, xxh3_128(&input)))
     }
 
+    /// The job that looks an order's parcels up of which nothing was told up to this moment.
+    pub fn of_silence(order: OrderId, millis: i64) -> Self {
+        Self(shaped_like(
+            order.0,
+            xxh3_128(&[b"silent".as_slice(), order.0.as_bytes(), &millis.to_be_bytes()].concat()),
+        ))
+    }
+
     /// The job that looks an order's payment up in this minute.
     pub fn of_look(order: OrderId, minute: i64) -> Self {
         Self(shaped_like(order.0, xxh3_128(&[b"look".as_slice(), order.0.as_bytes(), &minute.to_be_bytes()].concat())))

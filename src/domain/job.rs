@@ -22,7 +22,7 @@ pub enum Target {
     Orders,
     /// Whoever gives money back.
     Refunds,
-    /// This server's own orders, of what couriers tell.
+    /// This server's own orders, of what couriers tell, and what is told of parcels instead.
     Couriers,
     /// Whoever fetches parcels. What a courier tells does not wait for its answers, and so has a target of its own.
     Bookings,
@@ -77,11 +77,15 @@ pub enum JobKind {
     CourierEvent,
     /// Couriers are asked to fetch parcels of an order, or not to fetch them any more.
     BookParcels,
+    /// Couriers are asked what has become of parcels of an order of which they have told nothing for long.
+    LookUpParcels,
+    /// Whoever waits for parcels of an order is to see what the staff corrected.
+    CorrectTracking,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 15] = [
+    pub const ALL: [JobKind; 17] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -97,6 +101,8 @@ impl JobKind {
         JobKind::LookAtPayment,
         JobKind::CourierEvent,
         JobKind::BookParcels,
+        JobKind::LookUpParcels,
+        JobKind::CorrectTracking,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -117,12 +123,26 @@ impl JobKind {
             JobKind::LookAtPayment => "look_at_payment",
             JobKind::CourierEvent => "courier_event",
             JobKind::BookParcels => "book_parcels",
+            JobKind::LookUpParcels => "look_up_parcels",
+            JobKind::CorrectTracking => "correct_tracking",
         }
     }
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether there may be however many about one order.
+    pub const fn comes_again(self) -> bool {
+        matches!(
+            self,
+            JobKind::LookAtPayment
+                | JobKind::CourierEvent
+                | JobKind::BookParcels
+                | JobKind::LookUpParcels
+                | JobKind::CorrectTracking
+        )
     }
 
     /// Who is called for it.
@@ -140,8 +160,8 @@ impl JobKind {
             | JobKind::EmailChangeMail => Target::Mail,
             JobKind::AttachOrders => Target::Orders,
             JobKind::RefundOrder | JobKind::LookAtPayment => Target::Refunds,
-            JobKind::CourierEvent => Target::Couriers,
-            JobKind::BookParcels => Target::Bookings,
+            JobKind::CourierEvent | JobKind::CorrectTracking => Target::Couriers,
+            JobKind::BookParcels | JobKind::LookUpParcels => Target::Bookings,
         }
     }
 }

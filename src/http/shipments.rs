@@ -2,6 +2,7 @@
 
 use crate::actors::shop::Shop;
 use crate::checkout::buyers::{self, BuyerKeys};
+use crate::domain::courier::TrackingStatus;
 use crate::domain::ids::{OrderId, ShipmentId, SkuId, SubOrderId};
 use crate::domain::order::{
     CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelEnd, ParcelStep, ShipmentStatus,
@@ -23,6 +24,7 @@ use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
 use crate::http::refunds::UnitsInput;
 use crate::http::services::Services;
+use crate::http::tracking;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -139,6 +141,10 @@ pub struct ShipmentBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/v1/track/3f2c…")]
     track_url: Option<String>,
+    /// `stale` where its courier has told nothing for 30 days, and does not when it is asked. Else the link says where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "stale", pattern = "^stale$")]
+    tracking_status: Option<&'static str>,
     /// Why its courier would not take it: a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "address_not_served")]
@@ -163,6 +169,11 @@ impl<'a> ShipmentBody<'a> {
         Self { track_url, ..self }
     }
 
+    /// With whether it is one of those that are stale.
+    pub fn with_stale(self, stale: &[ShipmentId]) -> Self {
+        Self { tracking_status: stale.contains(&self.id).then_some(TrackingStatus::Stale.name()), ..self }
+    }
+
     /// Of an order.
     pub fn new(order: OrderId, parcel: &'a Parcel) -> Self {
         let units = |lines: &[WantedLine]| lines.iter().map(ParcelLineBody::from).collect();
@@ -175,6 +186,7 @@ impl<'a> ShipmentBody<'a> {
             courier: &parcel.courier,
             tracking_number: parcel.tracking_number.as_deref(),
             track_url: None,
+            tracking_status: None,
             booking_refused: parcel.refused.as_deref(),
             cancelling: parcel.cancelling,
             handed_over_at: parcel.handed_over_at.map(Moment),
@@ -331,13 +343,16 @@ problems!(ListShipmentsProblems: AUTH, ACTOR; OrderUnknown);
 pub async fn list_shipments(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(services): State<Services>,
     caller: Caller,
     Ids(order, sub): Ids<OrderId, SubOrderId>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let view = desk.view().await?;
+    let stale = tracking::stale(&services, &settings, &view).await;
     let own = view.sub_orders.iter().find(|own| own.id == sub).ok_or(Reject::OrderUnknown).map_err(Problem::from)?;
-    let items = own.parcels.iter().map(|parcel| ShipmentBody::new(order, parcel).with_track(&shop)).collect();
+    let shown = |parcel| ShipmentBody::new(order, parcel).with_track(&shop).with_stale(&stale);
+    let items = own.parcels.iter().map(shown).collect();
     // The order itself was asked: this is how it stands now.
     Ok(ok(&Page { items, next_cursor: None, as_of: Moment(shop.clock().now()) }))
 }

@@ -40,13 +40,17 @@ async fn server(store: &TestStore) -> Server {
 }
 
 async fn server_with(store: &TestStore, url: &str) -> Server {
+    server_at(store, url, Hooks::default()).await
+}
+
+pub async fn server_at(store: &TestStore, url: &str, hooks: Hooks) -> Server {
     let mut config = store.server();
     config.courier = Some(PlatformConfig {
         url: url.to_owned(),
         secrets: vec![SECRET.to_owned(), OLD_SECRET.to_owned()],
         public_url: "https://shop.example".to_owned(),
     });
-    Server::start_with(config, Hooks::default()).await
+    Server::start_with(config, hooks).await
 }
 
 fn notice(event: &str, status: &str, at: &str) -> String {
@@ -59,7 +63,7 @@ async fn notify_as(client: Client, courier: &str, headers: &[(&'static str, Stri
     request.raw(body.to_owned()).send().await
 }
 
-async fn notify(client: Client, body: &str) -> Answer {
+pub async fn notify(client: Client, body: &str) -> Answer {
     notify_as(client, "platform", &signed(SECRET, now_s(), body), body).await
 }
 
@@ -80,10 +84,10 @@ type Books = BTreeMap<String, (Value, &'static str)>;
 
 /// A courier's platform: what it has booked, with what it was told of it, by reference; and what it was asked.
 #[derive(Clone, Default)]
-struct Depot(Arc<Mutex<(Books, Vec<String>)>>);
+pub struct Depot(Arc<Mutex<(Books, Vec<String>)>>);
 
 impl Depot {
-    async fn open(&self) -> String {
+    pub async fn open(&self) -> String {
         let router = Router::new()
             .route("/shipments/{reference}", put(Self::book).get(Self::look_up).delete(Self::cancel))
             .with_state(self.clone());
@@ -122,6 +126,11 @@ impl Depot {
         depot.answer("DELETE", &reference, |status| *status = "cancelled")
     }
 
+    /// This becomes of it, and nobody is told.
+    pub fn becomes(&self, reference: &str, status: &'static str) {
+        self.0.lock().expect("its books").0.get_mut(reference).expect("it is in the books").1 = status;
+    }
+
     fn booked(&self, reference: &str) -> Option<Value> {
         self.0.lock().expect("its books").0.get(reference).map(|(body, _)| body.clone())
     }
@@ -132,13 +141,13 @@ impl Depot {
         books.keys().find(|reference| reference.starts_with(shipment)).cloned()
     }
 
-    fn asked(&self, verb: &str) -> usize {
+    pub fn asked(&self, verb: &str) -> usize {
         self.0.lock().expect("its books").1.iter().filter(|asked| asked.starts_with(verb)).count()
     }
 }
 
 /// Has all of a paid order's one share fetched by the platform. Gives what the platform calls the parcel, once it has heard of it, and the parcel's link.
-async fn ship(client: Client, admin: &str, order: &str, depot: &Depot) -> (String, String) {
+pub async fn ship(client: Client, admin: &str, order: &str, depot: &Depot) -> (String, String) {
     let shown = client.order(admin, order).await.expect(200);
     let share = shown.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
     let path = format!("/v1/orders/{order}/sub-orders/{share}/shipments");

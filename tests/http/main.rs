@@ -38,6 +38,7 @@ mod rush;
 mod sales;
 mod sandbox;
 mod shop;
+mod silent;
 mod stripe;
 mod suspended;
 mod terms;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use haat::domain::courier::{
     Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, CourierTold, ParcelName,
 };
-use haat::domain::ids::JobId;
+use haat::domain::ids::{JobId, OrderId, ShipmentId};
+use haat::domain::order::Correction;
 use haat::ports::NoAnswer;
 use haat::ports::couriers::{Courier, Told};
 use haat::ports::jobs::NotNow;
@@ -105,5 +106,25 @@ impl Told for Depot {
 
     async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
         Ok(None)
+    }
+
+    async fn looked_up(&self, _: &str, _: Booking) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn not_found(&self, _: &str, _: ParcelName) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn silent(&self, _: OrderId) -> Result<Vec<(ParcelName, String)>, NotNow> {
+        Ok(Vec::new())
+    }
+
+    async fn not_awaited(&self, _: ShipmentId) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn corrected(&self, _: Correction) -> Result<(), NotNow> {
+        Ok(())
     }
 }

@@ -43,7 +43,7 @@ fn judge(facts: &Facts, breaches: &mut Breaches) {
         // What is about an account may come to it again.
         let Some(about) = about.entity() else { continue };
         let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
-        if matches!(kind, JobKind::LookAtPayment | JobKind::CourierEvent | JobKind::BookParcels) {
+        if kind.comes_again() {
             // An order may be looked at however often, a courier may tell of whatever it likes, and a parcel is known by
             // its name.
             continue;

@@ -9,13 +9,12 @@
 //! that came back is not corrected any more, and what is lost is given back by a refund, as of every lost parcel. Only what came back is credited with
 //! the correction, as at the door. From then on the courier's word moves the parcel no more: where it contradicts, somebody looks at it.
 
-use super::Order;
 use super::refund::CreditSeed;
 use super::shipment::{NotFulfillable, Parcel, ParcelStep, ShipmentStatus, units_of};
 use super::state::Body;
 use super::{OrderEvent, ParcelEnd};
 use crate::domain::courier::{CourierStatus, ParcelName};
-use crate::domain::ids::CreditId;
+use crate::domain::ids::{CreditId, OrderId};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::who::By;
@@ -150,19 +149,35 @@ pub(super) fn contradicts(parcel: &Parcel, status: CourierStatus) -> bool {
     !agrees && !matches!(status, CourierStatus::PickedUp | CourierStatus::InTransit | CourierStatus::OutForDelivery)
 }
 
-impl Order {
-    /// What whoever waits for its parcels is to see of corrections, of those that a courier's platform carries.
-    pub fn corrections(&self) -> Vec<Correction> {
-        let correction = |parcel: &Parcel| {
-            let status = match parcel.status {
-                ShipmentStatus::Delivered => CourierStatus::Delivered,
-                ShipmentStatus::Returned => CourierStatus::Returned,
-                ShipmentStatus::Lost => CourierStatus::Lost,
-                _ => return None,
-            };
-            let name = ParcelName { shipment: parcel.id, order: self.id, mint: parcel.mint? };
-            Some(Correction { name, status, corrected: parcel.corrected? })
+impl Parcel {
+    /// What whoever waits for it is to see of its correction, where a courier's platform carries it.
+    pub fn correction(&self, order: OrderId) -> Option<Correction> {
+        let status = match self.status {
+            ShipmentStatus::Delivered => CourierStatus::Delivered,
+            ShipmentStatus::Returned => CourierStatus::Returned,
+            ShipmentStatus::Lost => CourierStatus::Lost,
+            _ => return None,
         };
-        self.parcels().iter().filter_map(correction).collect()
+        let name = self.name(order)?;
+        Some(Correction { name, status, corrected: self.corrected? })
+    }
+
+    /// As its courier calls it, where a courier's platform carries it.
+    pub fn name(&self, order: OrderId) -> Option<ParcelName> {
+        Some(ParcelName { shipment: self.id, order, mint: self.mint? })
+    }
+
+    /// Whether something is still to be heard of it: it has not come to its end, nor has what of it was not accepted.
+    pub fn is_awaited(&self) -> bool {
+        match self.status {
+            ShipmentStatus::Booking
+            | ShipmentStatus::Booked
+            | ShipmentStatus::HandedOver
+            | ShipmentStatus::Returning => true,
+            ShipmentStatus::Delivered => !self.came_back && !self.not_accepted().is_empty(),
+            ShipmentStatus::Draft | ShipmentStatus::Returned | ShipmentStatus::Lost | ShipmentStatus::Cancelled => {
+                false
+            }
+        }
     }
 }

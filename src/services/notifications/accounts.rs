@@ -60,7 +60,9 @@ pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
         | JobKind::RefundOrder
         | JobKind::LookAtPayment
         | JobKind::CourierEvent
-        | JobKind::BookParcels => (
+        | JobKind::BookParcels
+        | JobKind::LookUpParcels
+        | JobKind::CorrectTracking => (
             "account.many_attempts",
             "Many wrong passwords",
             "Within a quarter of an hour a hundred wrong passwords were tried on your account. You can sign in as before. If your password is one \

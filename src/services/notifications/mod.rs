@@ -80,7 +80,9 @@ impl MailWorker {
             | JobKind::RefundOrder
             | JobKind::LookAtPayment
             | JobKind::CourierEvent
-            | JobKind::BookParcels => {
+            | JobKind::BookParcels
+            | JobKind::LookUpParcels
+            | JobKind::CorrectTracking => {
                 return Err(TryOutcome::Refused { reason: "it is no mail".to_owned() });
             }
         };
