@@ -304,6 +304,10 @@ pub const PARCEL_STALE_MS: i64 = 30 * 24 * 3_600 * 1_000;
 pub const PARCEL_STALE_LOOK_MS: i64 = 24 * 3_600 * 1_000;
 /// How often is looked for parcels of which nothing was heard, in milliseconds.
 pub const PARCEL_SWEEP_MS: u64 = 10 * 60 * 1_000;
+/// How often is looked for jobs that are missing, in milliseconds.
+pub const MISSING_JOBS_SWEEP_MS: u64 = 60 * 60 * 1_000;
+/// Orders that one look for them takes at a time.
+pub const MISSING_JOBS_SLICE: usize = 200;
 /// Parcels that one look for them takes at a time.
 pub const PARCEL_SWEEP_SLICE: usize = 200;
 /// What a courier tells of one parcel at most: the rest is left out.

@@ -93,3 +93,20 @@ pub async fn parcels(couriers: Arc<Couriers>, stop: CancellationToken) {
         }
     }
 }
+
+/// Puts jobs back that orders want and that are missing, until it is stopped; at once after a start, since the store may have been taken back from a
+/// backup.
+pub async fn missing_jobs(payments: Arc<Payments>, stop: CancellationToken) {
+    let every = Duration::from_millis(limits::MISSING_JOBS_SWEEP_MS);
+    loop {
+        match stop.run_until_cancelled(payments.put_missing_jobs_back()).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(orders)) => tracing::warn!(orders, "orders waited for jobs that were missing: they are put back"),
+            Some(Err(error)) => tracing::warn!(%error, "it cannot be told now which jobs are missing"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
+        }
+    }
+}

@@ -444,6 +444,12 @@ impl JobId {
         ))
     }
 
+    /// The job that takes the place of one of this kind that an order of this version wants, and that is not there.
+    pub fn put_back(order: OrderId, kind: &str, version: u64) -> Self {
+        let input = [b"back ".as_slice(), order.0.as_bytes(), &version.to_be_bytes(), kind.as_bytes()].concat();
+        Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+
     /// The job that looks an order's payment up in this minute.
     pub fn of_look(order: OrderId, minute: i64) -> Self {
         Self(shaped_like(order.0, xxh3_128(&[b"look".as_slice(), order.0.as_bytes(), &minute.to_be_bytes()].concat())))

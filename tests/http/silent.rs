@@ -6,7 +6,7 @@ use crate::rates::Ahead;
 use crate::support::client::{Client, checkout_body};
 use crate::support::redirect::SECRET;
 use crate::support::{Server, TestStore, token};
-use crate::{on_both_stores, order_once, until};
+use crate::{goodwill, on_both_stores, order_once, until};
 use haat::app::Hooks;
 use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
@@ -223,6 +223,50 @@ on_both_stores! {
         notify(town.client(), &told("ev_4", "returned")).await.expect(200);
         order_once(town.client(), &town.admin, &order, "astray", |order| order["attention"] == json!(["parcel_astray", "parcel_lost"])).await;
         assert_eq!(town.track(&link).await["status"], "lost");
+        town.ends_clean().await;
+    }
+
+    /// A job that is not there any more is put back from what its order says: the parcel is booked in the end, once, and the money is given back, once.
+    async fn a_missing_job_is_put_back(store) {
+        let depot = Depot::default();
+        // No courier is there yet, and no order says what it gives back.
+        let on_decide: haat::actors::DecideHook = Arc::new(|_, command| {
+            assert!(!format!("{command:?}").starts_with("OpenRefunds"), "forced by a test");
+        });
+        let (clock, url) = (Arc::new(Ahead::default()), "http://127.0.0.1:9".to_owned());
+        let hooks = Hooks { clock: Some(clock.clone()), on_decide: Some(on_decide), ..Hooks::default() };
+        let server = server_at(&store, &url, hooks).await;
+        let town = Town { store: &store, url, clock, server, admin: token(&Bearer::Admin("root".into())) };
+        let (_, sku) = town.client().shop(&town.admin, "10.00", 9).await;
+        let order = town.paid(&sku, "Flat 4").await;
+        let shown = town.client().order(&town.admin, &order).await.expect(200);
+        let share = shown.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/v1/orders/{order}/sub-orders/{share}/shipments");
+        town.client().post(&path, &json!({"courier": "platform"})).bearer(&town.admin).send().await.expect(201);
+        let late = town.client().buyer(&sku, 2).await;
+        let late = town.client().checkout(&late, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
+        let late = late.field("id").to_owned();
+        goodwill(town.client(), &town.admin, &late, "5.00").await.expect(201);
+        until("both jobs", async || (town.open_jobs("book_parcels").await + town.open_jobs("refund_order").await == 2).then_some(())).await;
+
+        // As of a store whose table was taken back from a backup.
+        let Town { store, clock, server, admin, .. } = town;
+        server.stop().await;
+        assert_eq!(store.execute("DELETE FROM jobs WHERE kind IN ('book_parcels', 'refund_order')").await, 2);
+        let url = depot.open().await;
+        let server = Town::server(store, &url, &clock).await;
+        let town = Town { store, url, clock, server, admin };
+        town.parcel_is(&order, "booked").await;
+        let given = order_once(town.client(), &town.admin, &late, "given back", |order| order["refunds"][0]["status"] == "succeeded").await;
+        assert_eq!((depot.asked("PUT"), &given["refunded"]["amount"]), (1, &json!("5.00")));
+        // What is done is not put back at the next start.
+        let listed = async |town: &Town<'_>| town.client().get("/v1/admin/jobs").bearer(&town.admin).send().await.expect(200).body["items"].clone();
+        let kinds = |items: &Value| items.as_array().expect("jobs").iter().filter(|job| job["kind"] == "book_parcels" || job["kind"] == "refund_order").count();
+        assert_eq!(kinds(&listed(&town).await), 2);
+        let town = town.later(HOUR_MS).await;
+        let (_, other) = town.client().shop(&town.admin, "10.00", 9).await;
+        town.paid(&other, "Flat 5").await;
+        assert_eq!(kinds(&listed(&town).await), 2);
         town.ends_clean().await;
     }
 }

@@ -49,7 +49,13 @@ fn judge(facts: &Facts, breaches: &mut Breaches) {
             continue;
         }
         if *kind == JobKind::RefundOrder {
-            // One for each time that a refund was asked for; those that were done long ago are forgotten.
+            // One for each time that a refund was asked for, and those that took the place of a missing one; those that were done long ago are
+            // forgotten.
+            let versions = order.map_or(0, |order| order.version);
+            let put_back = |version| JobId::put_back(OrderId::from_uuid(about.uuid), kind.name(), version);
+            if (0..=versions).any(|version| put_back(version) == *id) {
+                continue;
+            }
             let jobs = refunds.entry(about).or_insert(0usize);
             *jobs += 1;
             let asked = facts.given_back.get(&OrderId::from_uuid(about.uuid)).map_or(0, |given_back| given_back.asked);

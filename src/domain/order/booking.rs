@@ -13,7 +13,7 @@
 
 use super::correct::contradicts;
 use super::fulfilment::note_of;
-use super::refund::{Credit, CreditReason, CreditSeed, Wanted};
+use super::refund::{Credit, CreditReason, CreditSeed, Refund, RefundStatus, Wanted};
 use super::shipment::{NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
 use super::state::{Body, Phase};
 use super::{Order, OrderEvent};
@@ -21,6 +21,7 @@ use crate::domain::buyer::Mint;
 use crate::domain::courier::{CourierStatus, ParcelLine, ParcelName};
 use crate::domain::ids::{CreditId, OrderId, ShipmentId, VendorId};
 use crate::domain::reject::Reject;
+use crate::domain::rows::{OUTSIDE_COURIER, OUTSIDE_REFUND};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::WantedLine;
 use crate::domain::who::By;
@@ -115,6 +116,14 @@ impl Body {
             is_open.then(|| CourierWish { courier: parcel.courier.clone(), name, book })
         };
         self.parcels.iter().filter_map(wish).collect()
+    }
+
+    /// Whom outside it waits for, as its row says it.
+    pub(super) fn outside(&self, order: OrderId) -> i64 {
+        let waits = |waits: bool, of: i64| if waits { of } else { 0 };
+        let is_open = |refund: &Refund| matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending);
+        waits(!self.courier_wishes(order).is_empty(), OUTSIDE_COURIER)
+            .saturating_add(waits(self.refunds.iter().any(is_open), OUTSIDE_REFUND))
     }
 
     /// The parcel that a courier calls so. A store that was taken back from a backup may make one anew under the same id: what is said of the former
