@@ -488,7 +488,8 @@ impl Story {
                 let of = self.parcels[parcel].of;
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 let out = self.has(of, |at| at == At::Out(parcel));
-                let may = (boxed && !self.held[of] && self.parcels[parcel].courier != Some(false)) || out;
+                let Crate { courier, cancelling, .. } = self.parcels[parcel];
+                let may = (boxed && !self.held[of] && !cancelling && courier != Some(false)) || out;
                 if self.step_of(parcel, ParcelStep::HandOver, may) {
                     self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Out(parcel)));
                     if boxed {
@@ -875,4 +876,59 @@ fn a_correction_moves_the_pieces_of_its_parcel_alone() {
             way.iter().for_each(|op| story.step(op));
         }
     }
+}
+
+/// A cancel, a hand-over by hand, what a courier tells and what it makes of the cancel, in whichever order they come: the pieces are cancelled, or they have
+/// left, and never both; and whatever is decided first, nobody waits for ever.
+#[test]
+fn a_cancel_a_hand_over_and_a_notice_come_to_one_outcome_in_every_order() {
+    fn orders(of: &[Op]) -> Vec<Vec<Op>> {
+        let Some(last) = of.len().checked_sub(1) else { return vec![Vec::new()] };
+        let place = |rest: Vec<Op>| {
+            (0..=last).map(move |at| {
+                let mut with = rest.clone();
+                with.insert(at, of[last].clone());
+                with
+            })
+        };
+        orders(&of[..last]).into_iter().flat_map(place).collect()
+    }
+    let (not_fetched, too_late) = (2, 3);
+    let mut outcomes = BTreeMap::new();
+    for booked_first in [true, false] {
+        for told in 0..6 {
+            for pieces in [0, 2] {
+                for says in [not_fetched, too_late] {
+                    let says = Op::Says { which: 0, what: says };
+                    let cancel = Op::Cancel { of: 0, pieces };
+                    let at_once = [cancel, Op::HandOver(0), Op::Told { which: 0, what: told }, says.clone()];
+                    for order in orders(&at_once) {
+                        let mut story = Story::new();
+                        story.step(&Op::Ship { of: 0, pieces: 0, booked: true });
+                        if booked_first {
+                            story.step(&Op::Says { which: 0, what: 0 });
+                        }
+                        order.iter().for_each(|op| story.step(op));
+                        // A cancel that came last is answered, too.
+                        story.step(&says);
+                        let first = story.first(0);
+                        let (cancelled, shipped, credited) = (first.cancelled(), first.shipped(), first.after);
+                        let left = story.first(0).count(Shelf::is_inside);
+                        assert!(cancelled == 0 || shipped == 0, "{order:?}: {:?}", story.lines);
+                        assert!(story.wishes.is_empty() && !story.view().cancelling, "{order:?}: {:?}", story.wishes);
+                        // What is given back is what was cancelled, or what did not arrive and is said to come back.
+                        let refund: i64 = story.view().refunds.iter().map(|refund| refund.amount).sum();
+                        assert_eq!(refund > 0, cancelled + credited > 0, "{order:?}");
+                        let outcome = match (cancelled > 0, shipped > 0, left > 0) {
+                            (true, _, _) => "cancelled",
+                            (_, true, _) => "left",
+                            (_, _, _) => "stayed",
+                        };
+                        *outcomes.entry(outcome).or_insert(0) += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(outcomes["cancelled"] > 0 && outcomes["left"] > 0, "{outcomes:?}");
 }

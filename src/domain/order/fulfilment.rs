@@ -213,6 +213,10 @@ impl Body {
         if !parcel.is_inside() || !matches!(step, ParcelStep::HandOver | ParcelStep::Deliver { .. }) {
             return self.parcel_events(parcel, step, seed, By::of(by), false);
         }
+        // Its courier may just have said that it will not fetch it.
+        if parcel.cancelling && matches!(step, ParcelStep::HandOver) {
+            return refuse(NotFulfillable::ShipmentStatus);
+        }
         // What leaves the house by somebody's hand does not leave it while it is stopped.
         self.may_move(share)?;
         self.parcel_events(parcel, step, seed, By::of(by), false)
