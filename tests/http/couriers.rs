@@ -4,8 +4,10 @@ use crate::support::client::{Answer, Client};
 use crate::support::redirect::{OLD_SECRET, SECRET, signed};
 use crate::support::{Server, TestStore, token};
 use crate::{on_both_stores, order_once};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::put;
 use axum::{Json, Router};
 use haat::adapters::platform::PlatformConfig;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// A parcel of an order that this shop has never heard of: what is told of it is kept all the same.
@@ -84,12 +87,13 @@ type Books = BTreeMap<String, (Value, &'static str)>;
 
 /// A courier's platform: what it has booked, with what it was told of it, by reference; and what it was asked.
 #[derive(Clone, Default)]
-pub struct Depot(Arc<Mutex<(Books, Vec<String>)>>);
+pub struct Depot(Arc<Mutex<(Books, Vec<String>)>>, watch::Sender<bool>);
 
 impl Depot {
     pub async fn open(&self) -> String {
         let router = Router::new()
             .route("/shipments/{reference}", put(Self::book).get(Self::look_up).delete(Self::cancel))
+            .layer(middleware::from_fn_with_state(self.clone(), Self::while_up))
             .with_state(self.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -124,6 +128,19 @@ impl Depot {
 
     async fn cancel(State(depot): State<Self>, Path(reference): Path<String>) -> (StatusCode, Json<Value>) {
         depot.answer("DELETE", &reference, |status| *status = "cancelled")
+    }
+
+    /// Until it is up again nothing is done, and nobody has an answer.
+    pub fn is_down(&self, down: bool) {
+        self.1.send_replace(down);
+    }
+
+    async fn while_up(State(depot): State<Self>, request: Request, next: Next) -> Response {
+        if !*depot.1.borrow() {
+            return next.run(request).await;
+        }
+        let _ = depot.1.subscribe().wait_for(|down| !down).await;
+        StatusCode::SERVICE_UNAVAILABLE.into_response()
     }
 
     /// This becomes of it, and nobody is told.

@@ -269,4 +269,38 @@ on_both_stores! {
         assert_eq!(kinds(&listed(&town).await), 2);
         town.ends_clean().await;
     }
+
+    /// In a rush the courier has no answer for anybody, for an hour. Nobody who checks out waits for it, and when it is back every parcel is booked, once.
+    async fn a_courier_that_is_down_for_an_hour_keeps_nobody_waiting(store) {
+        let depot = Depot::default();
+        let town = Town::start(&store, depot.open().await).await;
+        let (_, sku) = town.client().shop(&town.admin, "10.00", 50).await;
+        depot.is_down(true);
+        let bought = async |number: usize| {
+            let order = town.paid(&sku, &format!("Flat {number}")).await;
+            let shown = town.client().order(&town.admin, &order).await.expect(200);
+            let share = shown.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
+            let path = format!("/v1/orders/{order}/sub-orders/{share}/shipments");
+            town.client().post(&path, &json!({"courier": "platform"})).bearer(&town.admin).send().await.expect(201);
+            order
+        };
+        let orders = futures::future::join_all((0..20).map(bought)).await;
+        // All of them are paid, and the courier has not said a word.
+        assert_eq!((depot.asked("GET"), depot.asked("PUT")), (0, 0));
+        for order in &orders {
+            let shown = town.client().order(&town.admin, order).await.expect(200).body;
+            assert_eq!((&shown["payment"]["status"], &shown["sub_orders"][0]["shipments"][0]["status"]), (&json!("captured"), &json!("booking")));
+        }
+        town.clock.by_ms.fetch_add(HOUR_MS, Ordering::SeqCst);
+        let after = town.paid(&sku, "Flat 20").await;
+        assert_eq!(town.client().order(&town.admin, &after).await.expect(200).body["status"], "paid");
+        depot.is_down(false);
+        for order in &orders {
+            town.parcel_is(order, "booked").await;
+        }
+        // The first answer to each booking is lost, and each is found in the courier's books.
+        assert_eq!(depot.asked("PUT"), 20);
+        until("the jobs", async || (town.open_jobs("book_parcels").await == 0).then_some(())).await;
+        town.ends_clean().await;
+    }
 }

@@ -14,16 +14,33 @@ use haat::ports::couriers::{Courier, Told};
 use haat::ports::jobs::NotNow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What it has in its books.
 pub struct Depot {
     parcels: Mutex<HashMap<ParcelName, BookingStatus>>,
+    down_until: Mutex<Instant>,
     world: Arc<World>,
 }
 
+/// How long it is down.
+const DOWN: Duration = Duration::from_secs(3_600);
+
 impl Depot {
     pub fn new(world: Arc<World>) -> Arc<Self> {
-        Arc::new(Self { parcels: Mutex::default(), world })
+        Arc::new(Self { parcels: Mutex::default(), down_until: Mutex::new(Instant::now()), world })
+    }
+}
+
+impl Depot {
+    /// Whether it has no answer for anybody: for an hour, or until everything comes to rest.
+    fn is_down(&self, often: u64) -> bool {
+        let mut until = lock(&self.down_until);
+        if Instant::now() >= *until && self.world.fault("couriers that are down for an hour", often) {
+            *until = Instant::now() + DOWN;
+        }
+        Instant::now() < *until && !self.world.is_calm()
     }
 }
 
@@ -42,6 +59,9 @@ impl Van {
         let failing = (world.plan.failing_gateway * 4).min(500);
         self.way.point();
         world.chance("couriers").pause(30).await;
+        if self.depot.is_down(failing / 100) {
+            return lost("the question");
+        }
         if world.fault("unheard couriers", failing) {
             return lost("the question");
         }
