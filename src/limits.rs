@@ -250,6 +250,8 @@ pub const CREDITS_PER_ORDER: usize = 64;
 pub const COURIER_NAME: usize = 40;
 /// Characters of a courier's number of a parcel.
 pub const TRACKING_NUMBER: usize = 100;
+/// How often one parcel may be corrected.
+pub const CORRECTIONS_PER_SHIPMENT: u32 = 10;
 /// Parcels of one order, with those that were unpacked again.
 pub const SHIPMENTS_PER_ORDER: usize = 64;
 /// For how many days after its delivery a buyer may send something back, where nothing else is set. What was recorded without a number means this
@@ -304,6 +306,20 @@ pub const PAYMENT_HINTS: usize = 65_536;
 pub const NOTICE_BYTES: usize = 256 * 1024;
 /// How far the moment at which a notice was signed may be from now, in seconds.
 pub const NOTICE_TOLERANCE_S: i64 = 300;
+/// How long nothing may be heard of a parcel before its courier is asked, in milliseconds: six hours.
+pub const PARCEL_SILENT_MS: i64 = 6 * 3_600 * 1_000;
+/// After how long without news a parcel counts as stale, in milliseconds: thirty days.
+pub const PARCEL_STALE_MS: i64 = 30 * 24 * 3_600 * 1_000;
+/// How long it is until the courier is asked about a stale parcel again, in milliseconds: a day.
+pub const PARCEL_STALE_LOOK_MS: i64 = 24 * 3_600 * 1_000;
+/// How often is looked for parcels of which nothing was heard, in milliseconds.
+pub const PARCEL_SWEEP_MS: u64 = 10 * 60 * 1_000;
+/// How often is looked for jobs that are missing, in milliseconds.
+pub const MISSING_JOBS_SWEEP_MS: u64 = 60 * 60 * 1_000;
+/// Orders that one look for them takes at a time.
+pub const MISSING_JOBS_SLICE: usize = 200;
+/// Parcels that one look for them takes at a time.
+pub const PARCEL_SWEEP_SLICE: usize = 200;
 /// What a courier tells of one parcel at most: the rest is left out.
 pub const TRACKING_EVENTS: usize = 100;
 /// So many of these places are for what a parcel's order hears of.

@@ -97,6 +97,8 @@ pub mod names {
     pub const ORDERS_STUCK: &str = "haat_orders_stuck";
     /// Gauge: shares that nobody has begun in time.
     pub const SHARES_NOT_ACCEPTED: &str = "haat_shares_not_accepted";
+    /// Gauge: parcels of which their couriers have told nothing for 30 days.
+    pub const PARCELS_STALE: &str = "haat_parcels_stale";
     /// Gauge: whether requests are taken, as `/readyz` says: 1 yes, 0 no.
     pub const READY: &str = "haat_ready";
     /// Gauge: when this process began, in seconds since 1970 by its wall clock. Another value is another process.
@@ -172,6 +174,7 @@ const HELP: &[(&str, &str, char)] = &[
         'g',
     ),
     (names::ORDERS_STUCK, "Orders that wait for someone, or have waited too long for an answer.", 'g'),
+    (names::PARCELS_STALE, "Parcels of which their couriers have told nothing for 30 days.", 'g'),
     (names::READY, "Whether requests are taken, as /readyz says: 1 yes, 0 no.", 'g'),
     (names::STARTED, "When this process began, in seconds since 1970.", 'g'),
     (names::FILES_MISSING, "1 while files that the node writes are not where they were opened.", 'g'),

@@ -287,6 +287,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, format!("{of_share}/returns"), By::Guest),
         route(Method::POST, format!("{of_share}/returns/{}/receive", ReturnId::from_uuid(KNOWN)), By::Vendor),
         route(Method::POST, "/v1/admin/remittances".into(), By::Admin),
+        route(Method::POST, format!("{of_share}/shipments/{}/correct", ShipmentId::from_uuid(KNOWN)), By::Admin),
     ]
 }
 

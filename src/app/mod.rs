@@ -109,7 +109,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 10],
+    upkeep: [JoinHandle<()>; 12],
     stop_upkeep: CancellationToken,
     files: Files,
     exporter: Option<Exporter>,
@@ -184,6 +184,7 @@ impl App {
         let (kept, accounts, prices) =
             (services.kept.clone(), services.accounts.clone(), services.price_tables.clone());
         let (quotes, payments) = (services.quotes.clone(), services.payments.clone());
+        let services_of_couriers = services.couriers.clone();
         accounts.learn().await?;
         let acceptance = Repositories::new(&store.units).acceptance;
         let acceptance = Arc::new(Acceptance::new(acceptance, clock.clone(), new_jobs.clone()));
@@ -243,8 +244,10 @@ impl App {
             tokio::spawn(tell_left_out(stop_upkeep.clone())),
             tokio::spawn(forget(kept, accounts.clone(), clock.clone(), stop_upkeep.clone())),
             tokio::spawn(learn::price_tables(prices, core.shop().clone(), stop_upkeep.clone())),
+            tokio::spawn(sweep::missing_jobs(payments.clone(), stop_upkeep.clone())),
             tokio::spawn(sweep::payments(payments, core.shop().clone(), clock.clone(), stop_upkeep.clone())),
             tokio::spawn(sweep::acceptance(acceptance, config.acceptance, core.shop().clone(), stop_upkeep.clone())),
+            tokio::spawn(sweep::parcels(services_of_couriers, stop_upkeep.clone())),
             tokio::spawn(learn::sessions(accounts.clone(), stop_upkeep.clone())),
             tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),

@@ -1,6 +1,6 @@
-//! What is looked for again and again, since nobody tells of it. Payment providers are asked every hour which payments have
-//! changed, so that a dispute or a refund that a bank returned is known of where no notice ever came; and the read tables which paid shares
-//! nobody has begun in time.
+//! What is looked for again and again, since nobody tells of it. Payment providers are asked every hour which payments have changed, so that a
+//! dispute or a refund that a bank returned is known of where no notice ever came; couriers what has become of parcels of which nothing was heard;
+//! and the read tables which paid shares nobody has begun in time.
 
 use crate::actors::Shop;
 use crate::domain::ids::OrderId;
@@ -8,6 +8,7 @@ use crate::domain::order::AcceptanceSettings;
 use crate::limits;
 use crate::ports::Clock;
 use crate::services::acceptance::{Acceptance, every};
+use crate::services::couriers::Couriers;
 use crate::services::payments::Payments;
 use crate::telemetry::names;
 use std::sync::Arc;
@@ -97,6 +98,32 @@ pub async fn acceptance(
     }
 }
 
+/// Has couriers be asked about parcels of which nothing was heard for long, until it is stopped; at once after a start, since it may have been
+/// stopped for long.
+pub async fn parcels(couriers: Arc<Couriers>, stop: CancellationToken) {
+    let every = Duration::from_millis(limits::PARCEL_SWEEP_MS);
+    loop {
+        let swept = stop.run_until_cancelled(async {
+            let silent = couriers.look_up_silent().await.map_err(|error| error.to_string())?;
+            let stale = couriers.count_stale().await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((silent, stale))
+        });
+        match swept.await {
+            None => return,
+            Some(Ok((silent, stale))) => {
+                metrics::gauge!(names::PARCELS_STALE).set(stale as f64);
+                if silent > 0 {
+                    tracing::info!(silent, stale, "couriers are asked about parcels of which nothing was heard");
+                }
+            }
+            Some(Err(reason)) => tracing::warn!(reason, "it cannot be told now of which parcels nothing was heard"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
+        }
+    }
+}
+
 /// One sweep, vendor by vendor; gives of how many shares it is said by now that nothing of them is begun.
 async fn late_shares(acceptance: &Acceptance, within_ms: i64, cancel: bool, shop: &Shop) -> Result<u64, String> {
     let (queries, until) = (shop.queries(), acceptance.late_until(within_ms));
@@ -119,4 +146,21 @@ async fn late_shares(acceptance: &Acceptance, within_ms: i64, cancel: bool, shop
         }
     }
     queries.overdue().await.map_err(|error| error.to_string())
+}
+
+/// Puts jobs back that orders want and that are missing, until it is stopped; at once after a start, since the store may have been taken back from a
+/// backup.
+pub async fn missing_jobs(payments: Arc<Payments>, stop: CancellationToken) {
+    let every = Duration::from_millis(limits::MISSING_JOBS_SWEEP_MS);
+    loop {
+        match stop.run_until_cancelled(payments.put_missing_jobs_back()).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(orders)) => tracing::warn!(orders, "orders waited for jobs that were missing: they are put back"),
+            Some(Err(error)) => tracing::warn!(%error, "it cannot be told now which jobs are missing"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
+        }
+    }
 }

@@ -3,13 +3,15 @@
 //! A job says which order; the order says what it wants of which of its parcels, and from then on takes it that their couriers may know of them.
 //! A parcel that is to be fetched is looked up first, and asked for only where its courier has never heard of it, so nothing is booked twice
 //! whatever was lost. The order hears what the courier says, and the job is done once the order has recorded that.
+//!
+//! A parcel of which nothing was heard for hours is looked up, too, so that it comes to its end also where every notice is lost.
 
 use crate::domain::courier::{
     Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, ParcelLine, ParcelName,
 };
 use crate::domain::details::{Contact, Known};
 use crate::domain::ids::OrderId;
-use crate::domain::job::{Job, Target, TryOutcome};
+use crate::domain::job::{Job, JobKind, Target, TryOutcome};
 use crate::domain::money::Money;
 use crate::domain::order::{CourierSays, CourierWish};
 use crate::ports::NoAnswer;
@@ -69,17 +71,54 @@ impl BookingWorker {
 
     /// What a look-up or a booking has told: its events as its notices would have.
     async fn booked(&self, courier: &dyn Courier, booking: Booking) -> Result<CourierSays, Undone> {
-        for told in booking.told {
-            let kept = self.told.keep(courier.name(), told).await;
-            kept.map_err(|NotNow(reason)| Undone::Ended(later(reason)))?;
-        }
-        Ok(match booking.status {
+        let says = match booking.status {
             BookingStatus::Cancelled => CourierSays::NotFetched,
             // What it has told since is kept, and the order hears of that, too.
             BookingStatus::Booked | BookingStatus::Told(_) => {
-                CourierSays::Booked { tracking_number: booking.tracking_number.into() }
+                CourierSays::Booked { tracking_number: booking.tracking_number.clone().into() }
             }
-        })
+        };
+        let kept = self.told.looked_up(courier.name(), booking).await;
+        kept.map_err(|NotNow(reason)| Undone::Ended(later(reason)))?;
+        Ok(says)
+    }
+
+    fn courier(&self, name: &str) -> Option<&dyn Courier> {
+        self.couriers.iter().find(|known| known.name() == name).map(|known| &**known)
+    }
+
+    /// Asks the couriers of an order's parcels of which nothing was heard for long. What they say goes the same way as their notices.
+    async fn silent(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
+        let not_now = |NotNow(reason)| later(reason);
+        let silent = self.told.silent(order).await.map_err(not_now)?;
+        if silent.is_empty() {
+            return Ok(TryOutcome::Done);
+        }
+        let awaited = self.parcels.awaited(order).await?;
+        let mut unanswered = None;
+        for (name, courier) in silent {
+            if !awaited.contains(&name) {
+                self.told.not_awaited(name.shipment).await.map_err(not_now)?;
+                continue;
+            }
+            // One that is not configured any more is not asked: its parcels become stale.
+            let Some(courier) = self.courier(&courier) else { continue };
+            match courier.look_up(name).await {
+                Ok(Some(booking)) => match self.booked(courier, booking).await {
+                    // It was cancelled at the courier's, by somebody else.
+                    Ok(says @ CourierSays::NotFetched) => self.parcels.says(name, says).await?,
+                    Ok(_) => {}
+                    Err(Undone::Unanswered(no_answer)) => unanswered = Some(no_answer),
+                    Err(Undone::Ended(outcome)) => return Err(outcome),
+                },
+                Ok(None) => {
+                    tracing::error!(parcel = %name, "its courier does not know a parcel that it said it would fetch");
+                    self.told.not_found(courier.name(), name).await.map_err(not_now)?;
+                }
+                Err(no_answer) => unanswered = Some(no_answer),
+            }
+        }
+        Ok(unanswered.map_or(TryOutcome::Done, |NoAnswer(reason)| TryOutcome::Unknown { reason }))
     }
 
     async fn carry_out(
@@ -111,11 +150,11 @@ impl BookingWorker {
     async fn all(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
         let (mut unanswered, mut nobodys) = (None, None);
         for CourierWish { courier, name, book, collect } in self.parcels.wishes(order).await? {
-            let Some(courier) = self.couriers.iter().find(|known| known.name() == &*courier) else {
+            let Some(known) = self.courier(&courier) else {
                 nobodys = Some(courier);
                 continue;
             };
-            match self.carry_out(&**courier, name, book, collect).await {
+            match self.carry_out(known, name, book, collect).await {
                 Ok(says) => self.parcels.says(name, says).await?,
                 // What others of its parcels come to does not wait for this one.
                 Err(Undone::Unanswered(no_answer)) => unanswered = Some(no_answer),
@@ -138,7 +177,11 @@ impl JobWorker for BookingWorker {
 
     async fn try_job(&self, job: &Job) -> TryOutcome {
         let order = OrderId::from_uuid(job.about.uuid());
-        self.all(order).await.unwrap_or_else(|outcome| outcome)
+        let tried = match job.kind {
+            JobKind::LookUpParcels => self.silent(order).await,
+            _ => self.all(order).await,
+        };
+        tried.unwrap_or_else(|outcome| outcome)
     }
 }
 

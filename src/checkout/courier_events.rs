@@ -5,7 +5,7 @@
 
 use crate::domain::courier::CourierTold;
 use crate::domain::ids::OrderId;
-use crate::domain::job::{Job, Target, TryOutcome};
+use crate::domain::job::{Job, JobKind, Target, TryOutcome};
 use crate::ports::couriers::{Hears, Told};
 use crate::ports::jobs::{JobWorker, NotNow};
 use async_trait::async_trait;
@@ -27,6 +27,15 @@ impl CourierEventWorker {
     async fn tell(&self, order: OrderId, told: CourierTold) -> TryOutcome {
         self.orders.hear(order, told).await
     }
+
+    /// Has whoever waits for parcels of an order see what was corrected.
+    async fn correct(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
+        for correction in self.orders.corrections(order).await? {
+            let kept = self.told.corrected(correction).await;
+            kept.map_err(|NotNow(reason)| TryOutcome::Failed { reason, retry_after: None, silent: false })?;
+        }
+        Ok(TryOutcome::Done)
+    }
 }
 
 #[async_trait]
@@ -37,6 +46,9 @@ impl JobWorker for CourierEventWorker {
 
     /// A try of which nobody knows what came of it is repeated.
     async fn try_job(&self, job: &Job) -> TryOutcome {
+        if job.kind == JobKind::CorrectTracking {
+            return self.correct(OrderId::from_uuid(job.about.uuid())).await.unwrap_or_else(|outcome| outcome);
+        }
         match self.told.told(job.id).await {
             Ok(Some(told)) => self.tell(told.name.order, told).await,
             Ok(None) => TryOutcome::Suppressed("what was told is not kept any more"),
@@ -49,9 +61,9 @@ impl JobWorker for CourierEventWorker {
 mod tests {
     use super::*;
     use crate::domain::buyer::Mint;
-    use crate::domain::courier::{CourierStatus, ParcelName};
+    use crate::domain::courier::{Booking, CourierStatus, ParcelName};
     use crate::domain::ids::{EntityId, JobId, ShipmentId};
-    use crate::domain::job::JobKind;
+    use crate::domain::order::{Corrected, Correction};
     use crate::domain::time::Timestamp;
     use parking_lot::Mutex;
     use uuid::Uuid;
@@ -69,7 +81,7 @@ mod tests {
         Job { id, kind: JobKind::CourierEvent, about, made_at: Timestamp::default(), tries: 1, unknown: false }
     }
 
-    struct Rows(Result<Option<CourierTold>, NotNow>);
+    struct Rows(Result<Option<CourierTold>, NotNow>, Mutex<Vec<Correction>>);
 
     #[async_trait]
     impl Told for Rows {
@@ -81,6 +93,27 @@ mod tests {
             assert_eq!(job_id, job().id);
             self.0.clone()
         }
+
+        async fn looked_up(&self, _: &str, _: Booking) -> Result<(), NotNow> {
+            Err(NotNow("nothing is kept here".into()))
+        }
+
+        async fn not_found(&self, _: &str, _: ParcelName) -> Result<(), NotNow> {
+            Err(NotNow("nothing is kept here".into()))
+        }
+
+        async fn silent(&self, _: OrderId) -> Result<Vec<(ParcelName, String)>, NotNow> {
+            Err(NotNow("nothing is read here".into()))
+        }
+
+        async fn not_awaited(&self, _: ShipmentId) -> Result<(), NotNow> {
+            Err(NotNow("nothing is kept here".into()))
+        }
+
+        async fn corrected(&self, correction: Correction) -> Result<(), NotNow> {
+            self.1.lock().push(correction);
+            self.0.clone().map(|_| ())
+        }
     }
 
     #[derive(Default)]
@@ -91,6 +124,27 @@ mod tests {
         async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome {
             self.0.lock().push((order, told));
             TryOutcome::Done
+        }
+
+        async fn corrections(&self, order: OrderId) -> Result<Vec<Correction>, TryOutcome> {
+            assert_eq!(order, told().name.order);
+            Ok(vec![correction()])
+        }
+    }
+
+    fn correction() -> Correction {
+        let corrected = Corrected { times: 2, at: Timestamp::from_millis(7) };
+        Correction { name: told().name, status: CourierStatus::Lost, corrected }
+    }
+
+    #[tokio::test]
+    async fn what_is_corrected_is_put_beside_what_was_told() {
+        let later = || TryOutcome::Failed { reason: "not now".into(), retry_after: None, silent: false };
+        for (row, outcome) in [(Ok(None), TryOutcome::Done), (Err(NotNow("not now".into())), later())] {
+            let rows = Arc::new(Rows(row, Mutex::default()));
+            let worker = CourierEventWorker::new(rows.clone(), Arc::new(Orders::default()));
+            let job = Job { kind: JobKind::CorrectTracking, ..job() };
+            assert_eq!((worker.try_job(&job).await, rows.1.lock().clone()), (outcome, vec![correction()]));
         }
     }
 
@@ -104,7 +158,7 @@ mod tests {
             (Err(NotNow("not now".into())), later(), Vec::new()),
         ] {
             let orders = Arc::new(Orders::default());
-            let worker = CourierEventWorker::new(Arc::new(Rows(row)), orders.clone());
+            let worker = CourierEventWorker::new(Arc::new(Rows(row, Mutex::default())), orders.clone());
             assert_eq!(worker.try_job(&job()).await, outcome);
             assert_eq!(*orders.0.lock(), heard);
         }

@@ -257,11 +257,37 @@ pub struct TrackingEvent {
     pub status: CourierStatus,
     /// When, by the courier's clock.
     pub at: Timestamp,
+    /// Who says so.
+    pub source: Source,
 }
 
-impl From<CourierTold> for TrackingEvent {
-    fn from(CourierTold { event, status, at, .. }: CourierTold) -> Self {
-        Self { event, status, at }
+/// Who says what has become of a parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Its courier, by an event.
+    Told,
+    /// Its courier, which was asked and told no event of it: the moment is that of the look-up.
+    LookedUp,
+    /// The shop's staff, who correct it.
+    Staff,
+}
+
+/// Where a parcel is, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackingStatus {
+    /// As was told.
+    Is(CourierStatus),
+    /// Nothing was heard of it for so long that what was told says nothing of where it is.
+    Stale,
+}
+
+impl TrackingStatus {
+    /// Its name in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TrackingStatus::Is(status) => status.name(),
+            TrackingStatus::Stale => "stale",
+        }
     }
 }
 
@@ -270,18 +296,23 @@ pub fn tracked(mut events: Vec<TrackingEvent>) -> Vec<TrackingEvent> {
     // Of one that came twice the first counts.
     let mut known = BTreeSet::new();
     events.retain(|event| known.insert(event.event.clone()));
+    // What a look-up said without an event is the event, once that has come.
+    let told: Vec<CourierStatus> =
+        events.iter().filter(|event| event.source == Source::Told).map(|event| event.status).collect();
+    events.retain(|event| event.source != Source::LookedUp || !told.contains(&event.status));
     // Couriers tell seconds: what happened in one stands in the order in which it must have happened.
     events.sort_by(|a, b| (a.at, a.status.rank(), &a.event).cmp(&(b.at, b.status.rank(), &b.event)));
     events
 }
 
 /// Where a parcel is, by all that its courier told: the newest of what is of the highest rank. Of what is final the first stays: what a courier
-/// says after that is for people to look at.
+/// says after that is for people to look at. What they say last counts.
 pub fn tracking_status(events: &[TrackingEvent]) -> Option<CourierStatus> {
     let order = |event: &&TrackingEvent| (event.at, event.event.clone());
-    let ended = events.iter().filter(|event| event.status.is_final()).min_by_key(order);
+    let corrected = events.iter().filter(|event| event.source == Source::Staff).max_by_key(order);
+    let ended = || events.iter().filter(|event| event.status.is_final()).min_by_key(order);
     let newest = || events.iter().max_by_key(|event| (event.status.rank(), order(event)));
-    ended.or_else(newest).map(|event| event.status)
+    corrected.or_else(ended).or_else(newest).map(|event| event.status)
 }
 
 #[cfg(test)]
@@ -291,7 +322,7 @@ mod tests {
     use uuid::Uuid;
 
     fn event(name: &str, status: CourierStatus, at_s: i64) -> TrackingEvent {
-        TrackingEvent { event: name.to_owned(), status, at: Timestamp::from_millis(at_s * 1_000) }
+        TrackingEvent { event: name.to_owned(), status, at: Timestamp::from_millis(at_s * 1_000), source: Source::Told }
     }
 
     #[test]
@@ -347,6 +378,22 @@ mod tests {
         let shown: Vec<_> = tracked(events).into_iter().map(|event| (event.event, event.status)).collect();
         let expected = [("a", PickedUp), ("c", PickedUp), ("d", OutForDelivery), ("b", Delivered)];
         assert_eq!(shown, expected.map(|(name, status)| (name.to_owned(), status)));
+    }
+
+    #[test]
+    fn what_the_staff_corrects_counts_and_what_a_look_up_said_is_told_once() {
+        let by = |source, event| TrackingEvent { source, ..event };
+        let corrected = |name, status, at| by(Source::Staff, event(name, status, at));
+        let first = corrected("corrected.1", Lost, 9);
+        let mut events = vec![event("a", PickedUp, 1), first, event("b", Delivered, 4), event("c", Returned, 12)];
+        assert_eq!(tracking_status(&events), Some(Lost));
+        events.insert(0, corrected("corrected.2", Delivered, 20));
+        assert_eq!(tracking_status(&events), Some(Delivered));
+
+        let looked_up = by(Source::LookedUp, event("looked_up.delivered", Delivered, 30));
+        assert_eq!(tracked(vec![event("a", PickedUp, 1), looked_up.clone()]).len(), 2);
+        let shown = tracked(vec![looked_up, event("a", PickedUp, 1), event("b", Delivered, 4)]);
+        assert_eq!(shown, [event("a", PickedUp, 1), event("b", Delivered, 4)]);
     }
 
     #[test]

@@ -427,6 +427,11 @@ impl CreditId {
         Self(shaped_like(shipment.0, xxh3_128(&[b"back ", shipment.0.as_bytes().as_slice()].concat())))
     }
 
+    /// What of a parcel comes back into stock that was said to have come to another end.
+    pub fn of_correction(shipment: ShipmentId) -> Self {
+        Self(shaped_like(shipment.0, xxh3_128(&[b"corrected ", shipment.0.as_bytes().as_slice()].concat())))
+    }
+
     /// The credit of one share of what a dispute took, which its provider knows under this name.
     pub fn of_dispute(order: OrderId, dispute: &str, vendor: VendorId) -> Self {
         let input = [b"dispute ", order.0.as_bytes().as_slice(), vendor.0.as_bytes(), dispute.as_bytes()].concat();
@@ -444,6 +449,20 @@ impl JobId {
     /// The job that has an order look, in this turn, whether its vendors have begun in time.
     pub fn of_acceptance(order: OrderId, turn: i64) -> Self {
         let input = [b"accept".as_slice(), order.0.as_bytes(), &turn.to_be_bytes()].concat();
+        Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+
+    /// The job that looks an order's parcels up of which nothing was told up to this moment.
+    pub fn of_silence(order: OrderId, millis: i64) -> Self {
+        Self(shaped_like(
+            order.0,
+            xxh3_128(&[b"silent".as_slice(), order.0.as_bytes(), &millis.to_be_bytes()].concat()),
+        ))
+    }
+
+    /// The job that takes the place of one of this kind that an order of this version wants, and that is not there.
+    pub fn put_back(order: OrderId, kind: &str, version: u64) -> Self {
+        let input = [b"back ".as_slice(), order.0.as_bytes(), &version.to_be_bytes(), kind.as_bytes()].concat();
         Self(shaped_like(order.0, xxh3_128(&input)))
     }
 

@@ -22,7 +22,7 @@ pub enum Target {
     Orders,
     /// Whoever gives money back.
     Refunds,
-    /// This server's own orders, of what couriers tell.
+    /// This server's own orders, of what couriers tell, and what is told of parcels instead.
     Couriers,
     /// Whoever fetches parcels. What a courier tells does not wait for its answers, and so has a target of its own.
     Bookings,
@@ -79,11 +79,15 @@ pub enum JobKind {
     BookParcels,
     /// An order looks whether its vendors have begun in time.
     AcceptanceDue,
+    /// Couriers are asked what has become of parcels of an order of which they have told nothing for long.
+    LookUpParcels,
+    /// Whoever waits for parcels of an order is to see what the staff corrected.
+    CorrectTracking,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 16] = [
+    pub const ALL: [JobKind; 18] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -100,6 +104,8 @@ impl JobKind {
         JobKind::CourierEvent,
         JobKind::BookParcels,
         JobKind::AcceptanceDue,
+        JobKind::LookUpParcels,
+        JobKind::CorrectTracking,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -121,12 +127,27 @@ impl JobKind {
             JobKind::CourierEvent => "courier_event",
             JobKind::BookParcels => "book_parcels",
             JobKind::AcceptanceDue => "acceptance_due",
+            JobKind::LookUpParcels => "look_up_parcels",
+            JobKind::CorrectTracking => "correct_tracking",
         }
     }
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether there may be however many about one order.
+    pub const fn comes_again(self) -> bool {
+        matches!(
+            self,
+            JobKind::LookAtPayment
+                | JobKind::CourierEvent
+                | JobKind::BookParcels
+                | JobKind::LookUpParcels
+                | JobKind::CorrectTracking
+                | JobKind::AcceptanceDue
+        )
     }
 
     /// Who is called for it.
@@ -144,8 +165,8 @@ impl JobKind {
             | JobKind::EmailChangeMail => Target::Mail,
             JobKind::AttachOrders | JobKind::AcceptanceDue => Target::Orders,
             JobKind::RefundOrder | JobKind::LookAtPayment => Target::Refunds,
-            JobKind::CourierEvent => Target::Couriers,
-            JobKind::BookParcels => Target::Bookings,
+            JobKind::CourierEvent | JobKind::CorrectTracking => Target::Couriers,
+            JobKind::BookParcels | JobKind::LookUpParcels => Target::Bookings,
         }
     }
 }

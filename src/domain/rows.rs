@@ -256,6 +256,9 @@ pub struct OrderRow {
     pub payment_status: PaymentStatus,
     /// Its bill beside its lines, where it has one.
     pub bill: Option<Box<BillRow>>,
+    /// Whom outside it waits for: 0 for nobody, and of [`OUTSIDE_COURIER`] and [`OUTSIDE_REFUND`] the sum. `None` in a row of an early version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<i64>,
     /// Shares per vendor.
     pub sub_orders: Vec<SubOrderRow>,
     /// Lines.
@@ -267,6 +270,11 @@ pub struct OrderRow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<ReturnRow>,
 }
+
+/// An order wants something of a courier.
+pub const OUTSIDE_COURIER: i64 = 1;
+/// An order has money to be given back.
+pub const OUTSIDE_REFUND: i64 = 2;
 
 /// A row of `sub_orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -403,6 +403,8 @@ actions!(
     CancelShare: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Pack one share, ship it, and say what became of its parcels.
     FulfilOrder: OWNER, MANAGER, PACKER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Correct what was said to have become of a parcel.
+    CorrectParcel: Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Ask for a return of what has arrived, and take that back.
     AskReturn: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Allow a return or not, and close it.

@@ -1,4 +1,5 @@
-//! What orders want of couriers: one job for each parcel that is to be fetched, and for each that is not to be fetched any more.
+//! What orders want of couriers: one job for each parcel that is to be fetched, and for each that is not to be fetched any more; and one for what
+//! was corrected, which whoever waits for the parcel is to see.
 
 use super::{AnyRecord, BOOKINGS, Follower, Origin, Unread};
 use crate::domain::ids::Kind;
@@ -33,13 +34,17 @@ impl Follower for Bookings {
     fn read(&mut self, record: &AnyRecord, origin: Origin, made: &mut Made) -> Result<(), Unread> {
         let AnyRecord::Order(record) = record else { return Ok(()) };
         for (position, event) in (0..).zip(&record.events) {
-            let asks = match event {
-                OrderEvent::ShipmentMade { parcel, .. } => parcel.booking.is_some(),
-                OrderEvent::ShipmentMoved { step, .. } => **step == ParcelStep::AskCancel,
-                _ => false,
+            let kind = match event {
+                OrderEvent::ShipmentMade { parcel, .. } => parcel.booking.map(|_| JobKind::BookParcels),
+                OrderEvent::ShipmentMoved { step, .. } => match **step {
+                    ParcelStep::AskCancel => Some(JobKind::BookParcels),
+                    ParcelStep::Correct { .. } => Some(JobKind::CorrectTracking),
+                    _ => None,
+                },
+                _ => None,
             };
-            if asks {
-                let (kind, about) = (JobKind::BookParcels, record.entity.into());
+            if let Some(kind) = kind {
+                let about = record.entity.into();
                 let id = origin.job(position, kind);
                 made.jobs.push(NewJob { id, kind, about, version: record.version, at: record.at });
             }
@@ -55,7 +60,7 @@ mod tests {
     use super::*;
     use crate::domain::buyer::Mint;
     use crate::domain::ids::{EntityId, OrderId, ShipmentId, VendorId};
-    use crate::domain::order::NewParcel;
+    use crate::domain::order::{NewParcel, ParcelEnd};
     use crate::domain::record::Record;
     use crate::domain::time::Timestamp;
     use uuid::Uuid;
@@ -75,6 +80,7 @@ mod tests {
             moved(ParcelStep::HandOver),
             moved(ParcelStep::Booked { tracking_number: "HX-1".into() }),
             moved(ParcelStep::AskCancel),
+            moved(ParcelStep::Correct { to: ParcelEnd::Lost }),
         ];
         let has = |event: &OrderEvent| {
             let line = serde_json::to_vec(event).expect("JSON");
@@ -86,7 +92,8 @@ mod tests {
         let origin = Origin { batch: Uuid::from_u128(9), partition: 3, position: 0 };
         let mut made = Made::default();
         Bookings.read(&AnyRecord::Order(record), origin, &mut made).expect("nothing is remembered");
-        let [first, second] = &made.jobs[..] else { panic!("{:?}", made.jobs) };
+        let [first, second, third] = &made.jobs[..] else { panic!("{:?}", made.jobs) };
+        assert_eq!((second.kind, third.kind), (JobKind::BookParcels, JobKind::CorrectTracking));
         assert_eq!((first.kind, first.about, first.version), (JobKind::BookParcels, entity.into(), 4));
         assert_ne!(first.id, second.id);
     }

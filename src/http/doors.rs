@@ -79,6 +79,7 @@ const DOORS: &[(&str, Action)] = &[
     ("cancel_shipment", Action::FulfilOrder),
     ("return_shipment", Action::FulfilOrder),
     ("lose_shipment", Action::FulfilOrder),
+    ("correct_shipment", Action::CorrectParcel),
     ("create_return", Action::AskReturn),
     ("approve_return", Action::DecideReturn),
     ("deny_return", Action::DecideReturn),

@@ -526,6 +526,7 @@ mod tests {
             ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/cancel", "post"),
             ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/returned", "post"),
             ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/lost", "post"),
+            ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/correct", "post"),
             ("/v1/orders/{order}/sub-orders/{sub}/returns", "post"),
             ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/approve", "post"),
             ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/deny", "post"),

@@ -4,7 +4,7 @@ use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
 use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, OrderId, SaleId, ShippingMethodId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, OrderId, SaleId, ShipmentId, ShippingMethodId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
@@ -29,8 +29,10 @@ use crate::http::page::{List, PageQuery};
 use crate::http::refunds::RefundBody;
 use crate::http::resolve::StuckBody;
 use crate::http::returns::ReturnBody;
+use crate::http::services::Services;
 use crate::http::shipments::ShipmentBody;
 use crate::http::timeline::TimelineItem;
+use crate::http::tracking;
 use crate::http::valid::filled;
 use crate::http::vendors::may_know_of;
 use crate::http::waiting::{Several, asked_shares};
@@ -123,7 +125,9 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     disputes: Vec<DisputeBody<'a>>,
-    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `parcel_lost`, `parcel_astray` (its courier tells
+    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `refund_by_hand` (of
+    /// what was paid at the door), `collection_mismatch` (less was collected there than was due), `remittance_short`, `remittance_differs`, `parcel_lost`,
+    /// `parcel_stale` (nothing was heard of one for 30 days; shown by `GET` of the order alone), `parcel_astray` (its courier tells
     /// what cannot be), `booking_refused` (its courier will not take a parcel), `not_accepted` (nothing of a share was packed in time), `stuck`. Shown to the
     /// staff alone; not in lists.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -352,6 +356,15 @@ impl<'a> OrderBody<'a> {
         self
     }
 
+    /// With those of its parcels that are stale.
+    pub(super) fn with_stale(mut self, stale: &[ShipmentId]) -> Self {
+        for share in &mut self.sub_orders {
+            let parcels = std::mem::take(&mut share.shipments);
+            share.shipments = parcels.into_iter().map(|parcel| parcel.with_stale(stale)).collect();
+        }
+        self
+    }
+
     /// With what the buyer has to do.
     pub(super) fn with_action(mut self, action: Option<NextActionBody>) -> Self {
         self.payment.next_action = action;
@@ -532,14 +545,20 @@ pub async fn get_order(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
+    State(services): State<Services>,
     Id(id): Id<OrderId>,
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Order>(&shop, id, OrderCommand::Get { by: caller.principal }, how).await? {
-        (OrderReply::Order { order }, _) => {
+        (OrderReply::Order { mut order }, _) => {
             let contact = contact(&shop, &settings, caller.principal, &order).await?;
             let action = next_action(&shop, caller.principal, &order);
-            Ok(ok(&OrderBody::at(&order, &contact, shop.clock().now()).with_action(action).with_tracks(&shop)))
+            let stale = tracking::stale(&services, &settings, &order).await;
+            if !stale.is_empty() && matches!(caller.principal, Principal::Staff(_)) {
+                order.attention.push("parcel_stale".into());
+            }
+            let body = OrderBody::at(&order, &contact, shop.clock().now());
+            Ok(ok(&body.with_action(action).with_tracks(&shop).with_stale(&stale)))
         }
         (other, _) => Err(unexpected(&other)),
     }

@@ -64,6 +64,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(shipments::cancel_shipment))
         .routes(routes!(shipments::return_shipment))
         .routes(routes!(shipments::lose_shipment))
+        .routes(routes!(shipments::correct_shipment))
         .routes(routes!(shipments::list_shipments, shipments::create_shipment))
         .routes(routes!(notices::take_stripe_notice))
         .routes(routes!(notices::take_redirect_notice))
@@ -195,6 +196,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/cancel", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/returned", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/lost", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/correct", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/returns", &[(Method::POST, Class::Checkout)]),
     ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/approve", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/deny", &[(Method::POST, Class::Staff)]),

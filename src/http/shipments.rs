@@ -2,10 +2,11 @@
 
 use crate::actors::shop::Shop;
 use crate::checkout::buyers::{self, BuyerKeys};
+use crate::domain::courier::TrackingStatus;
 use crate::domain::ids::{OrderId, ShipmentId, SkuId, SubOrderId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{
-    CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelStep, ShipmentStatus,
+    CreditReason, HoldReason, NewParcel, OrderCommand, OrderView, Parcel, ParcelEnd, ParcelStep, ShipmentStatus,
 };
 use crate::domain::reject::Reject;
 use crate::domain::text::TextKind;
@@ -24,6 +25,7 @@ use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
 use crate::http::refunds::UnitsInput;
 use crate::http::services::Services;
+use crate::http::tracking;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -92,7 +94,17 @@ pub struct AcceptedInput {
     quantity: i64,
 }
 
-only_objects!(PackInput, HoldInput, ShipmentInput, DeliverInput, AcceptedInput);
+/// What in fact became of a parcel.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"status": "lost"}))]
+pub struct CorrectInput {
+    /// One of `delivered` (all of it), `returned`, `lost`.
+    #[schema(value_type = String, example = "lost", pattern = "^(delivered|returned|lost)$")]
+    status: ParcelEnd,
+}
+
+only_objects!(PackInput, HoldInput, ShipmentInput, DeliverInput, AcceptedInput, CorrectInput);
 
 /// Units of a line.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -132,6 +144,10 @@ pub struct ShipmentBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/v1/track/3f2c…")]
     track_url: Option<String>,
+    /// `stale` where its courier has told nothing for 30 days, and does not when it is asked. Else the link says where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "stale", pattern = "^stale$")]
+    tracking_status: Option<&'static str>,
     /// Why its courier would not take it: a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "address_not_served")]
@@ -159,6 +175,11 @@ impl<'a> ShipmentBody<'a> {
         Self { track_url, ..self }
     }
 
+    /// With whether it is one of those that are stale.
+    pub fn with_stale(self, stale: &[ShipmentId]) -> Self {
+        Self { tracking_status: stale.contains(&self.id).then_some(TrackingStatus::Stale.name()), ..self }
+    }
+
     /// Of an order.
     pub fn new(order: OrderId, currency: Currency, parcel: &'a Parcel) -> Self {
         let units = |lines: &[WantedLine]| lines.iter().map(ParcelLineBody::from).collect();
@@ -171,6 +192,7 @@ impl<'a> ShipmentBody<'a> {
             courier: &parcel.courier,
             tracking_number: parcel.tracking_number.as_deref(),
             track_url: None,
+            tracking_status: None,
             booking_refused: parcel.refused.as_deref(),
             cancelling: parcel.cancelling,
             handed_over_at: parcel.handed_over_at.map(Moment),
@@ -330,14 +352,16 @@ problems!(ListShipmentsProblems: AUTH, ACTOR; OrderUnknown);
 pub async fn list_shipments(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(services): State<Services>,
     caller: Caller,
     Ids(order, sub): Ids<OrderId, SubOrderId>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let view = desk.view().await?;
+    let stale = tracking::stale(&services, &settings, &view).await;
     let own = view.sub_orders.iter().find(|own| own.id == sub).ok_or(Reject::OrderUnknown).map_err(Problem::from)?;
-    let items =
-        own.parcels.iter().map(|parcel| ShipmentBody::new(order, view.currency, parcel).with_track(&shop)).collect();
+    let shown = |parcel| ShipmentBody::new(order, view.currency, parcel).with_track(&shop).with_stale(&stale);
+    let items = own.parcels.iter().map(shown).collect();
     // The order itself was asked: this is how it stands now.
     Ok(ok(&Page { items, next_cursor: None, as_of: Moment(shop.clock().now()) }))
 }
@@ -493,4 +517,27 @@ pub async fn lose_shipment(
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     step(desk, (sub, id), &key, &body.raw, |_| Ok(ParcelStep::Lost)).await
+}
+
+/// Correct what was said to have become of a parcel
+///
+/// For a parcel that was said to be delivered or lost, and in fact came to another end. What was given back for it stays given back, and what is in stock
+/// stays in stock: so one that is `returned` is not corrected, and one of which only some was accepted can only be `returned`. Its pieces are in stock
+/// again when it is, and what was not given back for them yet is. What its courier tells of it later changes nothing any more: where it contradicts, the
+/// order asks for `attention`.
+#[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/correct", tag = "orders", security(("bearer" = [])),
+    params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"),
+        ("shipment" = ShipmentId, Path, description = "The parcel"), IdempotencyHeader),
+    request_body = CorrectInput,
+    responses((status = 200, description = "The parcel.", body = ShipmentBody), StepProblems))]
+pub async fn correct_shipment(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    key: RequestKey,
+    Ids3(order, sub, id): Ids3<OrderId, SubOrderId, ShipmentId>,
+    body: JsonBody<CorrectInput>,
+) -> Result<Response> {
+    let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
+    step(desk, (sub, id), &key, &body.raw, |_| Ok(ParcelStep::Correct { to: body.value.status })).await
 }

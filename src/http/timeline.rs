@@ -20,7 +20,7 @@ pub struct TimelineItem<'a> {
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
     /// `refund_marked_paid`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`,
-    /// `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`,
+    /// `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_corrected` (to what stands as `reason`), `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`,
     /// `shipment_astray`, `cancel_wished` (it waits for a courier), `cancel_refused`, `acceptance_overdue` (nothing of a share was packed in time), `return_requested`, `return_excepted` (its time was over), `return_approved`,
     /// `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
     /// which it ended.

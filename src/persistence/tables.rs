@@ -150,6 +150,7 @@ macro_rules! orders {
                 payment_due_at: Timestamp = &row.payment_due_at,
                 payment_method: String = &row.payment_method,
                 payment_status: PaymentStatus = &row.payment_status,
+                [since 2] outside: Option<i64> = &row.outside,
                 document: Document = Document::of(&OrderDocument::new(row)),
             } => OrderRow {
                 {
@@ -168,6 +169,7 @@ macro_rules! orders {
                     payment_due_at,
                     payment_method,
                     payment_status,
+                    outside,
                     bill,
                     lines: lines.into_iter().map(Line::row).collect(),
                     // These are rows of their own.

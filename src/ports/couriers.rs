@@ -4,9 +4,9 @@ use super::jobs::{NotNow, Orders};
 use super::{Headers, NoAnswer, NoNotice};
 use crate::domain::courier::{Booking, BookingAnswer, BookingCall, CancelAnswer, CourierTold, ParcelName};
 use crate::domain::details::{Contact, Known};
-use crate::domain::ids::{JobId, OrderId};
+use crate::domain::ids::{JobId, OrderId, ShipmentId};
 use crate::domain::job::TryOutcome;
-use crate::domain::order::{CourierSays, CourierWish};
+use crate::domain::order::{Correction, CourierSays, CourierWish};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
 
@@ -68,6 +68,37 @@ pub trait Told: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be read now.
     async fn told(&self, job: JobId) -> Result<Option<CourierTold>, NotNow>;
+
+    /// Keeps what this courier's books say of a parcel that it carries, as its notices would have said it. From now on something is to be heard of
+    /// the parcel, until it has come to its end.
+    ///
+    /// # Errors
+    /// When it cannot be kept now.
+    async fn looked_up(&self, courier: &str, booking: Booking) -> Result<(), NotNow>;
+
+    /// Keeps that this courier was asked and does not know of a parcel that it carries.
+    ///
+    /// # Errors
+    /// When it cannot be kept now.
+    async fn not_found(&self, courier: &str, name: ParcelName) -> Result<(), NotNow>;
+
+    /// The parcels of an order of which nothing was heard for so long that their couriers are to be asked, with those couriers.
+    ///
+    /// # Errors
+    /// When they cannot be read now.
+    async fn silent(&self, order: OrderId) -> Result<Vec<(ParcelName, String)>, NotNow>;
+
+    /// Nothing more is to be heard of this parcel.
+    ///
+    /// # Errors
+    /// When it cannot be kept now.
+    async fn not_awaited(&self, shipment: ShipmentId) -> Result<(), NotNow>;
+
+    /// Keeps what the staff corrected, once.
+    ///
+    /// # Errors
+    /// When it cannot be kept now.
+    async fn corrected(&self, correction: Correction) -> Result<(), NotNow>;
 }
 
 /// Orders, for whoever tells them of their parcels.
@@ -75,6 +106,12 @@ pub trait Told: Send + Sync + 'static {
 pub trait Hears: Send + Sync + 'static {
     /// Has an order hear what was told of a parcel of it, however often it has heard that. It is done once the order has recorded it.
     async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome;
+
+    /// What was corrected of an order's parcels.
+    ///
+    /// # Errors
+    /// What comes of the try when it cannot be told.
+    async fn corrections(&self, order: OrderId) -> Result<Vec<Correction>, TryOutcome>;
 }
 
 /// Orders, for whoever asks couriers what they want.
@@ -91,6 +128,12 @@ pub trait Parcels: Send + Sync + 'static {
     /// # Errors
     /// What comes of the try when it cannot.
     async fn says(&self, parcel: ParcelName, says: CourierSays) -> Result<(), TryOutcome>;
+
+    /// The parcels of an order of which something is still to be heard; none of an order that there is not.
+    ///
+    /// # Errors
+    /// What comes of the try when it cannot be told.
+    async fn awaited(&self, order: OrderId) -> Result<Vec<ParcelName>, TryOutcome>;
 }
 
 /// Where orders are sent to.
@@ -122,5 +165,25 @@ impl Told for NoCouriers {
 
     async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
         Ok(None)
+    }
+
+    async fn looked_up(&self, _: &str, _: Booking) -> Result<(), NotNow> {
+        Err(NotNow("there are no couriers".to_owned()))
+    }
+
+    async fn not_found(&self, _: &str, _: ParcelName) -> Result<(), NotNow> {
+        Err(NotNow("there are no couriers".to_owned()))
+    }
+
+    async fn silent(&self, _: OrderId) -> Result<Vec<(ParcelName, String)>, NotNow> {
+        Ok(Vec::new())
+    }
+
+    async fn not_awaited(&self, _: ShipmentId) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn corrected(&self, _: Correction) -> Result<(), NotNow> {
+        Ok(())
     }
 }

@@ -5,13 +5,16 @@
 
 use crate::domain::ids::{EntityId, JobId, OrderId};
 use crate::domain::job::JobKind;
+use crate::domain::rows::{OUTSIDE_COURIER, OUTSIDE_REFUND};
 use crate::domain::time::Timestamp;
+use crate::limits;
 use crate::ports::jobs::NewJob;
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// An order is looked up once in so many milliseconds because of what its provider says.
 const LOOK_MS: i64 = 60_000;
@@ -54,7 +57,29 @@ pub trait PaymentRows: Send + Sync {
     /// # Errors
     /// What the store says.
     async fn swept_to(&self, method: &str) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Orders, in the order of their ids, after one, whose rows say that they wait for this outside, and of which there is no job of this kind that
+    /// is open, or gave up; with the version of each row.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn without_job(
+        &self,
+        outside: i64,
+        kind: JobKind,
+        after: OrderId,
+        limit: usize,
+    ) -> Result<Vec<(OrderId, u64)>, StoreError>;
+
+    /// Adds these jobs, each once.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn put_back(&self, jobs: &[NewJob]) -> Result<(), UnitError>;
 }
+
+/// What an order wants done outside, and which job does it.
+const OUTSIDE: [(i64, JobKind); 2] = [(OUTSIDE_COURIER, JobKind::BookParcels), (OUTSIDE_REFUND, JobKind::RefundOrder)];
 
 /// The service.
 pub struct Payments {
@@ -64,6 +89,35 @@ pub struct Payments {
 }
 
 impl Payments {
+    /// Adds the jobs that orders want by their rows, and that are not there. They were written with what they follow from; but a table may be
+    /// taken back from a backup, or cleared by hand, and nobody else would ever ask for that parcel or that money. Says how many orders there were.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    pub async fn put_missing_jobs_back(&self) -> Result<usize, UnitError> {
+        let mut found = 0;
+        for (outside, kind) in OUTSIDE {
+            let mut after = OrderId::from_uuid(Uuid::nil());
+            loop {
+                let orders = self.rows.without_job(outside, kind, after, limits::MISSING_JOBS_SLICE).await?;
+                let Some((last, _)) = orders.last() else { break };
+                after = *last;
+                let job = |(order, version): &(OrderId, u64)| NewJob {
+                    id: JobId::put_back(*order, kind.name(), *version),
+                    kind,
+                    about: order.entity().into(),
+                    version: *version,
+                    at: self.clock.now(),
+                };
+                let jobs: Vec<NewJob> = orders.iter().map(job).collect();
+                self.rows.put_back(&jobs).await?;
+                self.news.notify_one();
+                found += jobs.len();
+            }
+        }
+        Ok(found)
+    }
+
     /// Over these rows; `news` is told when there is a job.
     pub fn new(rows: Arc<dyn PaymentRows>, clock: Arc<dyn Clock>, news: Arc<Notify>) -> Self {
         Self { rows, clock, news }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bookings;
 mod cards;
 mod clocks;
 mod cluster;

@@ -7,9 +7,9 @@ use haat::domain::entity::{By, Principal};
 use haat::domain::ids::{ReturnId, ShipmentId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    CancelWish, Condition, CourierSays, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn, OrderCommand,
-    OrderEvent, OrderLine, OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep,
-    ShipmentStatus, SubOrderStatus, SubOrderView, Wanted,
+    CancelWish, Condition, Corrected, CourierSays, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn,
+    OrderCommand, OrderEvent, OrderLine, OrderView, Parcel, ParcelEnd, ParcelStep, ReceivedLine, Return, ReturnStatus,
+    ReturnStep, ShipmentStatus, SubOrderStatus, SubOrderView, Wanted,
 };
 
 fn shipment() -> ShipmentId {
@@ -59,6 +59,9 @@ fn steps() -> Vec<ParcelStep> {
         ParcelStep::AskCancel,
         ParcelStep::CancelRefused,
         ParcelStep::Astray,
+        ParcelStep::Correct { to: ParcelEnd::Delivered },
+        ParcelStep::Correct { to: ParcelEnd::Returned },
+        ParcelStep::Correct { to: ParcelEnd::Lost },
     ]
 }
 
@@ -179,6 +182,7 @@ pub fn shipped(view: OrderView) -> OrderView {
         cancelling: true,
         astray: true,
         cash: None,
+        corrected: Some(Corrected { times: 2, at: at(3_000) }),
     };
     let line = |line: OrderLine| OrderLine { goods: Some(Box::new(goods)), ..line };
     let share = |share: SubOrderView| SubOrderView {

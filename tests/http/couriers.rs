@@ -4,8 +4,10 @@ use crate::support::client::{Answer, Client};
 use crate::support::redirect::{OLD_SECRET, SECRET, signed};
 use crate::support::{Server, TestStore, token};
 use crate::{on_both_stores, order_once};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::put;
 use axum::{Json, Router};
 use haat::adapters::platform::PlatformConfig;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// A parcel of an order that this shop has never heard of: what is told of it is kept all the same.
@@ -40,13 +43,17 @@ async fn server(store: &TestStore) -> Server {
 }
 
 async fn server_with(store: &TestStore, url: &str) -> Server {
+    server_at(store, url, Hooks::default()).await
+}
+
+pub async fn server_at(store: &TestStore, url: &str, hooks: Hooks) -> Server {
     let mut config = store.server();
     config.courier = Some(PlatformConfig {
         url: url.to_owned(),
         secrets: vec![SECRET.to_owned(), OLD_SECRET.to_owned()],
         public_url: "https://shop.example".to_owned(),
     });
-    Server::start_with(config, Hooks::default()).await
+    Server::start_with(config, hooks).await
 }
 
 fn notice(event: &str, status: &str, at: &str) -> String {
@@ -59,7 +66,7 @@ async fn notify_as(client: Client, courier: &str, headers: &[(&'static str, Stri
     request.raw(body.to_owned()).send().await
 }
 
-async fn notify(client: Client, body: &str) -> Answer {
+pub async fn notify(client: Client, body: &str) -> Answer {
     notify_as(client, "platform", &signed(SECRET, now_s(), body), body).await
 }
 
@@ -80,12 +87,13 @@ type Books = BTreeMap<String, (Value, &'static str)>;
 
 /// A courier's platform: what it has booked, with what it was told of it, by reference; and what it was asked.
 #[derive(Clone, Default)]
-struct Depot(Arc<Mutex<(Books, Vec<String>)>>);
+pub struct Depot(Arc<Mutex<(Books, Vec<String>)>>, watch::Sender<bool>);
 
 impl Depot {
-    async fn open(&self) -> String {
+    pub async fn open(&self) -> String {
         let router = Router::new()
             .route("/shipments/{reference}", put(Self::book).get(Self::look_up).delete(Self::cancel))
+            .layer(middleware::from_fn_with_state(self.clone(), Self::while_up))
             .with_state(self.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -122,6 +130,24 @@ impl Depot {
         depot.answer("DELETE", &reference, |status| *status = "cancelled")
     }
 
+    /// Until it is up again nothing is done, and nobody has an answer.
+    pub fn is_down(&self, down: bool) {
+        self.1.send_replace(down);
+    }
+
+    async fn while_up(State(depot): State<Self>, request: Request, next: Next) -> Response {
+        if !*depot.1.borrow() {
+            return next.run(request).await;
+        }
+        let _ = depot.1.subscribe().wait_for(|down| !down).await;
+        StatusCode::SERVICE_UNAVAILABLE.into_response()
+    }
+
+    /// This becomes of it, and nobody is told.
+    pub fn becomes(&self, reference: &str, status: &'static str) {
+        self.0.lock().expect("its books").0.get_mut(reference).expect("it is in the books").1 = status;
+    }
+
     fn booked(&self, reference: &str) -> Option<Value> {
         self.0.lock().expect("its books").0.get(reference).map(|(body, _)| body.clone())
     }
@@ -132,13 +158,13 @@ impl Depot {
         books.keys().find(|reference| reference.starts_with(shipment)).cloned()
     }
 
-    fn asked(&self, verb: &str) -> usize {
+    pub fn asked(&self, verb: &str) -> usize {
         self.0.lock().expect("its books").1.iter().filter(|asked| asked.starts_with(verb)).count()
     }
 }
 
 /// Has all of a paid order's one share fetched by the platform. Gives what the platform calls the parcel, once it has heard of it, and the parcel's link.
-async fn ship(client: Client, admin: &str, order: &str, depot: &Depot) -> (String, String) {
+pub async fn ship(client: Client, admin: &str, order: &str, depot: &Depot) -> (String, String) {
     let shown = client.order(admin, order).await.expect(200);
     let share = shown.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
     let path = format!("/v1/orders/{order}/sub-orders/{share}/shipments");

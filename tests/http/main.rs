@@ -39,6 +39,7 @@ mod rush;
 mod sales;
 mod sandbox;
 mod shop;
+mod silent;
 mod stripe;
 mod suspended;
 mod terms;

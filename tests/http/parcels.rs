@@ -256,3 +256,64 @@ on_both_stores! {
         paid.audit_is_clean(&store).await;
     }
 }
+
+on_both_stores! {
+    /// One was lost that was said to be delivered, and then came back; money and pieces are given back once, and the timeline says who said so.
+    async fn what_became_of_a_parcel_is_corrected_by_the_staff(store) {
+        let paid = Paid::with(&store, "tok_approve").await;
+        let (packer, clerk) = (packer(&paid.vendor), staff("orders.edit"));
+        let left = paid.available().await;
+        let parcel = paid.parcel(&packer, 2).await;
+        let correct = async |bearer: &str, key: Option<&str>, status: &str| {
+            paid.post(bearer, &paid.of_parcel(&parcel, "correct"), key, &json!({"status": status})).await
+        };
+        let why = |refused: &crate::support::client::Answer| (refused.code().to_owned(), refused.body["why"].clone());
+        let early = correct(&clerk, None, "lost").await.expect(409);
+        assert_eq!(why(&early), ("not_fulfillable".into(), json!("shipment_status")));
+        paid.post(&packer, &paid.of_parcel(&parcel, "deliver"), None, &json!({})).await.expect(200);
+        for (bearer, status) in [(&packer, 403), (&staff("orders.read"), 403), (&paid.buyer.token, 403)] {
+            assert_eq!(correct(bearer, None, "lost").await.status, status);
+        }
+        for body in [json!({}), json!({"status": "refused"}), json!({"status": "lost", "note": "the courier says so"}), json!({"status": null})] {
+            let answer = paid.post(&clerk, &paid.of_parcel(&parcel, "correct"), None, &body).await.expect(422);
+            assert_eq!(answer.code(), "invalid_body", "{body}");
+        }
+
+        let lost = correct(&clerk, Some("c1"), "lost").await.expect(200);
+        assert_eq!((lost.field("status"), &lost.body["accepted"], &lost.body["delivered_at"]), ("lost", &Value::Null, &Value::Null));
+        let line = paid.line().await;
+        assert_eq!((&line["shipped"], &line["delivered"], &line["credited"]), (&json!(2), &json!(0), &json!(0)), "nothing is given back by it");
+        assert_eq!(paid.shown().await["attention"], json!(["parcel_lost"]));
+        correct(&clerk, Some("c1"), "lost").await.expect(200);
+        correct(&clerk, None, "delivered").await.expect(200);
+        correct(&clerk, None, "delivered").await.expect(200);
+        assert_eq!(paid.line().await["delivered"], json!(2));
+
+        // One of them is being sent back: it has arrived.
+        let wanted = json!({"lines": pieces(&paid, 1), "reason": "damaged"});
+        let asked = paid.post(&paid.buyer.token, &paid.of_share("returns"), None, &wanted).await.expect(201);
+        let refused = correct(&clerk, None, "returned").await.expect(409);
+        assert_eq!(why(&refused), ("not_fulfillable".into(), json!("units_in_return")));
+        let step = paid.of_share(&format!("returns/{}/cancel", asked.field("id")));
+        paid.post(&paid.buyer.token, &step, None, &json!({})).await.expect(200);
+
+        let returned = correct(&clerk, None, "returned").await.expect(200);
+        assert_eq!(returned.field("status"), "returned");
+        let order = paid.refunds_are("succeeded").await;
+        assert_eq!((&order["credited"], &order["refunded"]), (&bdt("20.00"), &bdt("20.00")));
+        until("its pieces are back", async || (paid.available().await == left + 2).then_some(())).await;
+        for status in ["delivered", "lost"] {
+            let refused = correct(&clerk, None, status).await.expect(409);
+            assert_eq!(why(&refused), ("not_fulfillable".into(), json!("back_in_stock")), "{status}");
+        }
+        correct(&clerk, None, "returned").await.expect(200);
+        assert_eq!((paid.available().await, &paid.line().await["credited"]), (left + 2, &json!(2)), "once");
+
+        let path = format!("/v1/orders/{}/timeline", paid.order);
+        let timeline = paid.client().get(&path).bearer(&clerk).send().await.expect(200);
+        let told: Vec<_> = timeline.body["items"].as_array().expect("entries").iter().filter(|entry| entry["type"] == "shipment_corrected").collect();
+        assert_eq!(told.iter().map(|entry| &entry["data"]["reason"]).collect::<Vec<_>>(), ["lost", "delivered", "returned"]);
+        assert!(told.iter().all(|entry| entry["data"]["by"] == "staff" && entry["data"]["shipment_id"] == *parcel), "{told:?}");
+        paid.audit_is_clean(&store).await;
+    }
+}

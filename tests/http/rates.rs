@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 /// The machine's clock, ahead by as much as a test says.
 #[derive(Default)]
-struct Ahead {
+pub struct Ahead {
     clock: SystemClock,
-    by_ms: AtomicI64,
+    pub by_ms: AtomicI64,
 }
 
 impl Clock for Ahead {
@@ -37,7 +37,7 @@ impl Clock for Ahead {
         self.clock.new_uuid()
     }
     fn advance_to(&self, floor: Timestamp) {
-        self.clock.advance_to(floor);
+        self.clock.advance_to(floor.plus_millis(-self.by_ms.load(Ordering::SeqCst)));
     }
 }
 

@@ -14,7 +14,7 @@ use haat::domain::knowledge::Knowledge;
 use haat::domain::money::slice;
 use haat::domain::order::{
     Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand,
-    OrderStatus, OrderView, ParcelStep, ReceivedLine, ReturnStep, Wanted,
+    OrderStatus, OrderView, ParcelEnd, ParcelStep, ReceivedLine, ReturnStep, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -42,6 +42,7 @@ enum Op {
     Unbox(usize),
     Back(usize),
     Lost(usize),
+    Correct { which: usize, to: ParcelEnd },
     Cancel { of: usize, pieces: i64 },
     CancelAll,
     Refund { of: usize, pieces: i64, restock: bool },
@@ -70,6 +71,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => which().prop_map(Op::Unbox),
         2 => which().prop_map(Op::Back),
         1 => which().prop_map(Op::Lost),
+        3 => (which(), 0..3usize).prop_map(|(which, to)| Op::Correct { which, to: ParcelEnd::ALL[to] }),
         3 => (of(), 0..4i64).prop_map(|(of, pieces)| Op::Cancel { of, pieces }),
         1 => Just(Op::CancelAll),
         2 => (of(), 1..4i64, any::<bool>()).prop_map(|(of, pieces, restock)| Op::Refund { of, pieces, restock }),
@@ -125,6 +127,9 @@ struct Crate {
     /// Whether a courier may fetch it, and whether it has said so.
     courier: Option<bool>,
     cancelling: bool,
+    /// What was put into it, and how often somebody corrected what became of that.
+    pieces: i64,
+    corrections: u32,
 }
 
 /// A cancel that waits for couriers.
@@ -361,6 +366,63 @@ impl Story {
         }
     }
 
+    /// Somebody says that in fact something else became of a parcel.
+    fn correct(&mut self, which: usize, to: ParcelEnd) {
+        let Some(parcel) = self.parcel(which) else { return };
+        let Crate { of, pieces, corrections, .. } = self.parcels[parcel];
+        let mut count = |is: &dyn Fn(At) -> bool| -> i64 {
+            self.own(of).map(|line| line.count(is)).collect::<Vec<_>>().iter().sum()
+        };
+        let accepted = count(&|at| at == At::Accepted(parcel));
+        let lost = count(&|at| at == At::Lost(parcel)) > 0;
+        let whole = accepted == pieces;
+        let back = self.order.parcels()[parcel].status == haat::domain::order::ShipmentStatus::Returned;
+        let is_so = match to {
+            ParcelEnd::Delivered => whole,
+            ParcelEnd::Returned => back,
+            ParcelEnd::Lost => lost,
+        };
+        // What a buyer sends back is not in a parcel that never arrived.
+        let taken = self.taken(of);
+        let first = self.first(of);
+        let elsewhere = first.count(|at| matches!(at, At::Accepted(_))) - first.count(|at| at == At::Accepted(parcel));
+        let may = match to {
+            ParcelEnd::Delivered => lost,
+            ParcelEnd::Returned => lost || (accepted > 0 && taken <= elsewhere),
+            ParcelEnd::Lost => whole && taken <= elsewhere,
+        };
+        let may = may && corrections < limits::CORRECTIONS_PER_SHIPMENT;
+        if !self.step_of(parcel, ParcelStep::Correct { to }, is_so || may) || is_so {
+            return;
+        }
+        self.parcels[parcel].corrections += 1;
+        self.parcels[parcel].delivered = (to == ParcelEnd::Delivered).then_some(self.now);
+        for line in self.own(of) {
+            match to {
+                ParcelEnd::Delivered => line.all(At::Lost(parcel), At::Accepted(parcel)),
+                ParcelEnd::Lost => line.all(At::Accepted(parcel), At::Lost(parcel)),
+                ParcelEnd::Returned => {
+                    let came = line.count(|at| at == At::Accepted(parcel) || at == At::Lost(parcel));
+                    line.credit(came);
+                    line.restock(came + line.count(|at| at == At::Refused(parcel)));
+                    for from in [At::Accepted(parcel), At::Lost(parcel), At::Refused(parcel)] {
+                        line.all(from, At::Back);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Pieces of a vendor's first line that are sent back, or were.
+    fn taken(&self, of: usize) -> i64 {
+        let taken = |paper: &Paper| match paper.slip {
+            Slip::Asked | Slip::Allowed => paper.pieces,
+            Slip::Came => paper.came,
+            Slip::Over => 0,
+        };
+        self.papers.iter().filter(|paper| paper.of == of).map(taken).sum()
+    }
+
     #[allow(clippy::too_many_lines)]
     fn step(&mut self, op: &Op) {
         let by = Principal::SHOP;
@@ -416,7 +478,9 @@ impl Story {
                         pieces => self.first(of).take(pieces, &free, At::Boxed(parcel)),
                     }
                     let courier = booked.then_some(false);
-                    self.parcels.push(Crate { of, delivered: None, courier, cancelling: false });
+                    let pieces = self.own(of).map(|line| line.count(|at| at == At::Boxed(parcel))).sum();
+                    let (delivered, cancelling, corrections) = (None, false, 0);
+                    self.parcels.push(Crate { of, delivered, courier, cancelling, pieces, corrections });
                 }
             }
             Op::HandOver(which) => {
@@ -424,7 +488,8 @@ impl Story {
                 let of = self.parcels[parcel].of;
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 let out = self.has(of, |at| at == At::Out(parcel));
-                let may = (boxed && !self.held[of] && self.parcels[parcel].courier != Some(false)) || out;
+                let Crate { courier, cancelling, .. } = self.parcels[parcel];
+                let may = (boxed && !self.held[of] && !cancelling && courier != Some(false)) || out;
                 if self.step_of(parcel, ParcelStep::HandOver, may) {
                     self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Out(parcel)));
                     if boxed {
@@ -501,6 +566,7 @@ impl Story {
                     self.own(of).for_each(|line| line.all(At::Out(parcel), At::Lost(parcel)));
                 }
             }
+            Op::Correct { which, to } => self.correct(which, to),
             Op::Cancel { of, pieces } => {
                 let seed = self.seed();
                 let wanted = Wanted::Units(Self::wanted(of, pieces));
@@ -571,8 +637,8 @@ impl Story {
                     },
                     true,
                 );
-                // Of a parcel that no courier was asked for nothing is heard.
-                if self.parcels[parcel].courier.is_none() {
+                // Of a parcel that no courier was asked for nothing is heard; of one that was corrected nothing is believed.
+                if self.parcels[parcel].courier.is_none() || self.parcels[parcel].corrections > 0 {
                     return;
                 }
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
@@ -655,12 +721,7 @@ impl Story {
                 let line = self.lines.iter().find(|line| line.of == of).expect("each vendor has a line");
                 let arrived = line.count(|at| matches!(at, At::Accepted(_)));
                 let in_time = line.count(|at| matches!(at, At::Accepted(parcel) if open(parcel)));
-                let taken = |paper: &Paper| match paper.slip {
-                    Slip::Asked | Slip::Allowed => paper.pieces,
-                    Slip::Came => paper.came,
-                    Slip::Over => 0,
-                };
-                let taken: i64 = self.papers.iter().filter(|paper| paper.of == of).map(taken).sum();
+                let taken = self.taken(of);
                 let may = arrived - taken >= pieces && (by_shop || in_time >= pieces);
                 let may = may && self.papers.len() < limits::RETURNS_PER_ORDER;
                 let by = if by_shop { Principal::SHOP } else { buyer(0) };
@@ -772,4 +833,108 @@ fn whatever_is_packed_shipped_cancelled_and_sent_back_every_piece_is_somewhere()
             Ok(())
         })
         .unwrap();
+}
+
+/// What chance seldom comes to: corrections beside other parcels of the same line, and couriers that say otherwise afterwards.
+#[test]
+fn a_correction_moves_the_pieces_of_its_parcel_alone() {
+    let ship = |pieces, booked| Op::Ship { of: 0, pieces, booked };
+    let deliver = |which, accepted| Op::Deliver { which, accepted };
+    let correct = |which, to| Op::Correct { which, to };
+    let told = |which, what| Op::Told { which, what };
+    let (delivered, returned, lost) = (ParcelEnd::Delivered, ParcelEnd::Returned, ParcelEnd::Lost);
+    let two = || vec![ship(3, false), ship(2, false), Op::HandOver(0), Op::HandOver(1), deliver(1, 2)];
+    let ways = [
+        // Accepted in part; the rest is back, or on its way.
+        vec![deliver(0, 1), Op::Back(0), correct(0, returned), Op::Back(0)],
+        vec![deliver(0, 1), correct(0, lost), correct(0, delivered), correct(0, returned)],
+        // Lost, found, lost again, and given back meanwhile.
+        vec![deliver(0, 3), correct(0, lost), correct(0, delivered), correct(0, lost), correct(0, returned)],
+        vec![
+            deliver(0, 3),
+            correct(0, lost),
+            Op::Refund { of: 0, pieces: 3, restock: false },
+            correct(0, delivered),
+            correct(0, returned),
+        ],
+        vec![Op::Lost(0), correct(0, returned), correct(0, delivered), correct(0, lost)],
+        vec![Op::Lost(0), correct(0, delivered), correct(1, returned), Op::Refund { of: 0, pieces: 2, restock: true }],
+        // One is being sent back, of whichever parcel.
+        vec![
+            deliver(0, 3),
+            Op::Ask { of: 0, pieces: 3, by_shop: true },
+            correct(0, lost),
+            correct(1, lost),
+            correct(0, returned),
+            Op::Keep(0),
+            correct(0, returned),
+        ],
+    ];
+    for way in ways {
+        let mut story = Story::new();
+        two().iter().chain(&way).for_each(|op| story.step(op));
+    }
+    // What a courier tells after a correction moves nothing, whatever it tells.
+    for (end, to) in [(2, lost), (2, returned), (5, delivered), (5, returned)] {
+        for what in 0..6 {
+            let mut story = Story::new();
+            let way = [ship(2, true), told(0, end), correct(0, to), told(0, what), told(0, end), correct(0, returned)];
+            way.iter().for_each(|op| story.step(op));
+        }
+    }
+}
+
+/// A cancel, a hand-over by hand, what a courier tells and what it makes of the cancel, in whichever order they come: the pieces are cancelled, or they have
+/// left, and never both; and whatever is decided first, nobody waits for ever.
+#[test]
+fn a_cancel_a_hand_over_and_a_notice_come_to_one_outcome_in_every_order() {
+    fn orders(of: &[Op]) -> Vec<Vec<Op>> {
+        let Some(last) = of.len().checked_sub(1) else { return vec![Vec::new()] };
+        let place = |rest: Vec<Op>| {
+            (0..=last).map(move |at| {
+                let mut with = rest.clone();
+                with.insert(at, of[last].clone());
+                with
+            })
+        };
+        orders(&of[..last]).into_iter().flat_map(place).collect()
+    }
+    let (not_fetched, too_late) = (2, 3);
+    let mut outcomes = BTreeMap::new();
+    for booked_first in [true, false] {
+        for told in 0..6 {
+            for pieces in [0, 2] {
+                for says in [not_fetched, too_late] {
+                    let says = Op::Says { which: 0, what: says };
+                    let cancel = Op::Cancel { of: 0, pieces };
+                    let at_once = [cancel, Op::HandOver(0), Op::Told { which: 0, what: told }, says.clone()];
+                    for order in orders(&at_once) {
+                        let mut story = Story::new();
+                        story.step(&Op::Ship { of: 0, pieces: 0, booked: true });
+                        if booked_first {
+                            story.step(&Op::Says { which: 0, what: 0 });
+                        }
+                        order.iter().for_each(|op| story.step(op));
+                        // A cancel that came last is answered, too.
+                        story.step(&says);
+                        let first = story.first(0);
+                        let (cancelled, shipped, credited) = (first.cancelled(), first.shipped(), first.after);
+                        let left = story.first(0).count(Shelf::is_inside);
+                        assert!(cancelled == 0 || shipped == 0, "{order:?}: {:?}", story.lines);
+                        assert!(story.wishes.is_empty() && !story.view().cancelling, "{order:?}: {:?}", story.wishes);
+                        // What is given back is what was cancelled, or what did not arrive and is said to come back.
+                        let refund: i64 = story.view().refunds.iter().map(|refund| refund.amount).sum();
+                        assert_eq!(refund > 0, cancelled + credited > 0, "{order:?}");
+                        let outcome = match (cancelled > 0, shipped > 0, left > 0) {
+                            (true, _, _) => "cancelled",
+                            (_, true, _) => "left",
+                            (_, _, _) => "stayed",
+                        };
+                        *outcomes.entry(outcome).or_insert(0) += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(outcomes["cancelled"] > 0 && outcomes["left"] > 0, "{outcomes:?}");
 }

@@ -11,11 +11,12 @@ use haat::domain::ids::{CreditId, ReturnId, ShipmentId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{
     Condition, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, NotFulfillable, NotReturnable, Order,
-    OrderCommand, ParcelStep, ReceivedLine, ReturnStep, ShipmentStatus, Wanted,
+    OrderCommand, ParcelEnd, ParcelStep, ReceivedLine, ReturnStep, ShipmentStatus, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::WantedLine;
+use haat::limits;
 use uuid::Uuid;
 
 const SHOP: Principal = Principal::SHOP;
@@ -98,6 +99,12 @@ fn not_fulfillable(why: NotFulfillable) -> Reject {
     Reject::NotFulfillable { why }
 }
 
+const ENDS: [ParcelEnd; 3] = [ParcelEnd::Delivered, ParcelEnd::Returned, ParcelEnd::Lost];
+
+fn correct(to: ParcelEnd) -> ParcelStep {
+    ParcelStep::Correct { to }
+}
+
 /// Every step of a parcel in every status that it can be in.
 #[test]
 fn every_step_is_decided_in_every_status() {
@@ -128,16 +135,16 @@ fn every_step_is_decided_in_every_status() {
             Err(Reject::NotFulfillable { .. }) => "refused",
             Err(other) => panic!("{other:?}"),
         };
-        let said =
-            [ParcelStep::HandOver, all(), none(), ParcelStep::Cancel, ParcelStep::Returned, ParcelStep::Lost].map(says);
+        let steps = [ParcelStep::HandOver, all(), none(), ParcelStep::Cancel, ParcelStep::Returned, ParcelStep::Lost];
+        let said = [steps.map(says).to_vec(), ENDS.map(correct).map(says).to_vec()].concat();
         let expected = match status {
-            Draft => ["does", "does", "does", "does", "refused", "refused"],
-            HandedOver => ["done", "does", "does", "shipped", "does", "does"],
-            Delivered => ["refused", "done", "refused", "shipped", "refused", "refused"],
-            Returning => ["refused", "refused", "done", "shipped", "does", "refused"],
-            Returned => ["refused", "refused", "refused", "shipped", "done", "refused"],
-            Lost => ["refused", "does", "does", "shipped", "does", "done"],
-            _ => ["refused", "refused", "refused", "done", "refused", "refused"],
+            Draft => ["does", "does", "does", "does", "refused", "refused", "refused", "refused", "refused"],
+            HandedOver => ["done", "does", "does", "shipped", "does", "does", "refused", "refused", "refused"],
+            Delivered => ["refused", "done", "refused", "shipped", "refused", "refused", "done", "does", "does"],
+            Returning => ["refused", "refused", "done", "shipped", "does", "refused", "refused", "refused", "refused"],
+            Returned => ["refused", "refused", "refused", "shipped", "done", "refused", "refused", "done", "refused"],
+            Lost => ["refused", "does", "does", "shipped", "does", "done", "does", "does", "done"],
+            _ => ["refused", "refused", "refused", "done", "refused", "refused", "refused", "refused", "refused"],
         };
         assert_eq!(said, expected, "{status:?}");
     }
@@ -198,6 +205,13 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
             let held = after(&order, &[ship(1, units(1)), hold()], now);
             let out = after(&order, &[ship(1, units(1)), step(1, ParcelStep::HandOver)], now);
             let too_many = ParcelStep::Deliver { accepted: Some(units(2)), collected: None };
+            let back = after(&out, &[step(1, ParcelStep::Returned)], now);
+            let partly = ParcelStep::Deliver { accepted: Some(units(1)), collected: None };
+            let partly = after(&order, &[ship(1, Vec::new()), step(1, partly)], now);
+            let asked = after(&delivered(), &[send_back(buyer(0), 1, 1)], now);
+            let twice = [step(1, correct(ParcelEnd::Lost)), step(1, correct(ParcelEnd::Delivered))];
+            let times = limits::CORRECTIONS_PER_SHIPMENT as usize / twice.len();
+            let often = after(&delivered(), &vec![twice; times].concat(), now);
             let (mut world, waiting) = checked_out(DECLINE);
             world.settle();
             let ended = world.orders[&waiting].entity.clone();
@@ -211,6 +225,13 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
                 (refusal(&order, refund(1), now), NotFulfillable::NotHandedOver),
                 (refusal(&out, refund(2), now), NotFulfillable::NotHandedOver),
                 (refusal(&ended, pack(1), now), NotFulfillable::NotPaid),
+                (refusal(&out, step(1, correct(ParcelEnd::Lost)), now), NotFulfillable::ShipmentStatus),
+                (refusal(&back, step(1, correct(ParcelEnd::Delivered)), now), NotFulfillable::BackInStock),
+                (refusal(&partly, step(1, correct(ParcelEnd::Lost)), now), NotFulfillable::AcceptedInPart),
+                (refusal(&partly, step(1, correct(ParcelEnd::Delivered)), now), NotFulfillable::AcceptedInPart),
+                (refusal(&asked, step(1, correct(ParcelEnd::Lost)), now), NotFulfillable::UnitsInReturn),
+                (refusal(&asked, step(1, correct(ParcelEnd::Returned)), now), NotFulfillable::UnitsInReturn),
+                (refusal(&often, step(1, correct(ParcelEnd::Lost)), now), NotFulfillable::TooManyCorrections),
             ];
             rows.into_iter()
                 .map(|(refused, why)| {

@@ -3,12 +3,17 @@
 use crate::world::World;
 use crate::world::gateway::{APPROVE, DECLINE};
 use crate::world::shop::{buyer, details, first_price, vendor};
+use haat::domain::buyer::Mint;
 use haat::domain::cart::quote::contents;
 use haat::domain::cart::{Cart, CartCommand, CartStatus, Quote, QuoteDiffers};
 use haat::domain::entity::Principal;
-use haat::domain::ids::{CartId, OrderId, ShippingMethodId, VendorId};
+use haat::domain::entity::concerns::*;
+use haat::domain::ids::{CartId, CreditId, OrderId, ShipmentId, ShippingMethodId, VendorId};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Milestone, OrderStatus, OrderView};
+use haat::domain::order::{
+    CreditReason, CreditSeed, Milestone, NewParcel, OrderCommand, OrderStatus, OrderView, ParcelEnd, ParcelStep,
+};
 use haat::domain::pricing::{Rate, ShippingMethod, Tables, TaxRow, TaxTables, Zone};
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -207,4 +212,35 @@ fn a_checkout_agrees_with_its_quote_or_is_refused() {
     let paid = view(&world, order);
     assert_eq!((paid.status, paid.amounts.total), (OrderStatus::Paid, goods + 2 * SHIPPING));
     assert_eq!(paid.sub_orders[0].billed.as_deref().unwrap().method, Some(method_id(2)));
+}
+
+/// A whole share that came back, though it was said to be delivered or lost: its shipping is given back with it, as at the door.
+#[test]
+fn a_share_that_in_fact_came_back_is_credited_with_its_shipping() {
+    let (first, second) = taxed();
+    let wrong = || [ParcelStep::Deliver { accepted: None, collected: None }, ParcelStep::Lost];
+    for said in wrong().into_iter().map(Some).chain([None]) {
+        let (mut world, _) = world(tables("BD", 15_000));
+        let (order, _) = world.check_out(0, APPROVE, Some(first + second)).unwrap();
+        world.settle();
+        let id = ShipmentId::from_uuid(Uuid::from_u128(1));
+        let (by, courier) = (Principal::SHOP, "own".into());
+        let parcel =
+            NewParcel { id, vendor: vendor(0), lines: Vec::new(), courier, tracking_number: None, booking: None };
+        let (mut entity, now) = (world.orders[&order].entity.clone(), world.now);
+        let mut ask = |command| {
+            let events = entity.decide(&command, &Knowledge::NOTHING, now).expect("it is done");
+            events.iter().for_each(|event| entity.apply(event, now));
+        };
+        ask(OrderCommand::Ship { by, parcel: Box::new(parcel) });
+        let last = if said.is_some() { ParcelStep::Correct { to: ParcelEnd::Returned } } else { ParcelStep::Returned };
+        let steps = [Some(ParcelStep::HandOver), said, Some(last)].into_iter().flatten();
+        for (number, step) in (1..).zip(steps) {
+            let credit = CreditId::from_uuid(Uuid::from_u128(number));
+            let seed = CreditSeed { id: credit, mint: Mint([1; 4]), reason: CreditReason::DeliveryRefused };
+            ask(OrderCommand::MoveParcel { by, shipment: id, step: Box::new(step), seed });
+        }
+        let credited = entity.view(by).expect("it is the shop's").sub_orders[0].amounts.credited;
+        assert_eq!(credited, first);
+    }
 }

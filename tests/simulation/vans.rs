@@ -7,22 +7,40 @@ use async_trait::async_trait;
 use haat::domain::courier::{
     Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, CourierTold, ParcelName,
 };
-use haat::domain::ids::JobId;
+use haat::domain::ids::{JobId, OrderId, ShipmentId};
+use haat::domain::order::Correction;
 use haat::ports::NoAnswer;
 use haat::ports::couriers::{Courier, Told};
 use haat::ports::jobs::NotNow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What it has in its books.
 pub struct Depot {
     parcels: Mutex<HashMap<ParcelName, BookingStatus>>,
+    down_until: Mutex<Instant>,
     world: Arc<World>,
 }
 
+/// How long it is down.
+const DOWN: Duration = Duration::from_secs(3_600);
+
 impl Depot {
     pub fn new(world: Arc<World>) -> Arc<Self> {
-        Arc::new(Self { parcels: Mutex::default(), world })
+        Arc::new(Self { parcels: Mutex::default(), down_until: Mutex::new(Instant::now()), world })
+    }
+}
+
+impl Depot {
+    /// Whether it has no answer for anybody: for an hour, or until everything comes to rest.
+    fn is_down(&self, often: u64) -> bool {
+        let mut until = lock(&self.down_until);
+        if Instant::now() >= *until && self.world.fault("couriers that are down for an hour", often) {
+            *until = Instant::now() + DOWN;
+        }
+        Instant::now() < *until && !self.world.is_calm()
     }
 }
 
@@ -41,6 +59,9 @@ impl Van {
         let failing = (world.plan.failing_gateway * 4).min(500);
         self.way.point();
         world.chance("couriers").pause(30).await;
+        if self.depot.is_down(failing / 20) {
+            return lost("the question");
+        }
         if world.fault("unheard couriers", failing) {
             return lost("the question");
         }
@@ -105,5 +126,25 @@ impl Told for Depot {
 
     async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
         Ok(None)
+    }
+
+    async fn looked_up(&self, _: &str, _: Booking) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn not_found(&self, _: &str, _: ParcelName) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn silent(&self, _: OrderId) -> Result<Vec<(ParcelName, String)>, NotNow> {
+        Ok(Vec::new())
+    }
+
+    async fn not_awaited(&self, _: ShipmentId) -> Result<(), NotNow> {
+        Ok(())
+    }
+
+    async fn corrected(&self, _: Correction) -> Result<(), NotNow> {
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use haat::domain::vendor::WantedLine;
 use haat::limits;
 use haat::persistence::services::Repositories;
 use haat::ports::jobs::{JobFilter, JobRow};
-use haat::services::couriers::{Kept, KeptEvent, TrackingRows};
+use haat::services::couriers::{Carried, Kept, KeptEvent, TrackingRows};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -105,5 +105,44 @@ on_both_stores! {
         }
         let kept = rows.of_shipment(event(1, "", CourierStatus::Lost, 1).told.name.shipment).await.expect("events");
         assert_eq!((new, kept.len(), jobs().await.len()), (8, 8, 8));
+    }
+
+    /// A parcel that a courier carries has a row until its end was told; what is told moves when it is to be looked up, and a look-up is no news.
+    async fn what_was_not_heard_of_for_long_is_to_be_looked_up(fixture) {
+        let (rows, jobs) = rows(&fixture).await;
+        let (hours, name) = (|hours: i64| at(9_000 + hours * 3_600), |parcel| event(parcel, "", CourierStatus::Lost, 1).told.name);
+        let carried = |parcel, heard, looked, again| Carried {
+            name: name(parcel), courier: "platform".into(), heard_at: hours(heard), looked_at: hours(looked), look_at: hours(again),
+        };
+        rows.carry(&Carried::heard(name(1), "platform", hours(0))).await.expect("it is carried");
+        rows.carry(&Carried::heard(name(2), "platform", hours(1))).await.expect("it is carried");
+        assert_eq!(rows.to_look_up(hours(6), 9).await, Ok(vec![carried(1, 0, 0, 6)]));
+        assert_eq!(rows.to_look_up(hours(7), 9).await, Ok(vec![carried(1, 0, 0, 6), carried(2, 1, 1, 7)]));
+        assert_eq!(rows.to_look_up(hours(7), 1).await.map(|found| found.len()), Ok(1));
+
+        // That is written with the jobs, which are there once.
+        let job = event(1, "ev_1", CourierStatus::Lost, 1).job().expect("a job");
+        for _ in 0..2 {
+            rows.look_up(&[job], &[(name(1).shipment, hours(13)), (name(2).shipment, hours(14))]).await.expect("it is written");
+        }
+        assert_eq!((jobs().await.len(), rows.to_look_up(hours(12), 9).await), (1, Ok(Vec::new())));
+        rows.carry(&Carried::heard(name(1), "platform", hours(8))).await.expect("it was looked up");
+        assert_eq!(rows.carried(name(1).order).await, Ok(vec![carried(1, 0, 8, 14)]), "and that is no news");
+        // One that is stale is asked about once a day.
+        rows.carry(&Carried::heard(name(1), "platform", hours(30 * 24))).await.expect("it was looked up");
+        assert_eq!(rows.carried_parcel(name(1).shipment).await, Ok(Some(carried(1, 0, 30 * 24, 31 * 24))));
+        assert_eq!(rows.silent_since(hours(0)).await, Ok(1));
+
+        let told = |number: usize, status, hour| KeptEvent { came_at: hours(hour), ..event(1, &format!("ev_{number}"), status, 1) };
+        assert_eq!(rows.keep(&told(1, CourierStatus::InTransit, 800)).await, Ok(Kept::New));
+        assert_eq!(rows.carried_parcel(name(1).shipment).await, Ok(Some(carried(1, 800, 800, 806))));
+        assert_eq!(rows.keep(&told(1, CourierStatus::InTransit, 900)).await, Ok(Kept::Known));
+        assert_eq!(rows.carried_parcel(name(1).shipment).await, Ok(Some(carried(1, 800, 800, 806))), "what is known is no news");
+        assert_eq!(rows.keep(&told(2, CourierStatus::Refused, 900)).await, Ok(Kept::New));
+        assert_eq!(rows.silent_since(hours(899)).await, Ok(1), "the other one");
+        assert_eq!(rows.keep(&told(3, CourierStatus::Returned, 901)).await, Ok(Kept::New));
+        assert_eq!(rows.carried_parcel(name(1).shipment).await, Ok(None));
+        rows.end(name(2).shipment).await.expect("it is forgotten");
+        assert_eq!(rows.to_look_up(hours(9_999), 9).await, Ok(Vec::new()));
     }
 }

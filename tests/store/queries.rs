@@ -397,6 +397,7 @@ prop_compose! {
             payment_method,
             payment_status: statuses.0,
             sub_orders,
+            outside: None,
             bill: None,
             lines,
             shipments: Vec::new(),

@@ -126,6 +126,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         placed_at,
         payment_due_at: placed_at.plus_millis(600_000),
         bill: None,
+        outside: Some(0),
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Pending,
         sub_orders: vec![share(first, 300), share(second, 150)],

@@ -542,6 +542,7 @@ pub(super) mod samples {
             placed_at: at,
             payment_due_at: at.plus_millis(1_000),
             bill: None,
+            outside: Some(0),
             payment_method: "sandbox".into(),
             payment_status: PaymentStatus::None,
             sub_orders: vec![SubOrderRow {

@@ -43,16 +43,19 @@ fn judge(facts: &Facts, breaches: &mut Breaches) {
         // What is about an account may come to it again.
         let Some(about) = about.entity() else { continue };
         let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
-        if matches!(
-            kind,
-            JobKind::LookAtPayment | JobKind::CourierEvent | JobKind::BookParcels | JobKind::AcceptanceDue
-        ) {
+        if kind.comes_again() {
             // An order may be looked at, and look at itself, however often, a courier may tell of whatever it likes, and a parcel is known by
             // its name.
             continue;
         }
         if *kind == JobKind::RefundOrder {
-            // One for each time that a refund was asked for; those that were done long ago are forgotten.
+            // One for each time that a refund was asked for, and those that took the place of a missing one; those that were done long ago are
+            // forgotten.
+            let versions = order.map_or(0, |order| order.version);
+            let put_back = |version| JobId::put_back(OrderId::from_uuid(about.uuid), kind.name(), version);
+            if (0..=versions).any(|version| put_back(version) == *id) {
+                continue;
+            }
             let jobs = refunds.entry(about).or_insert(0usize);
             *jobs += 1;
             let asked = facts.given_back.get(&OrderId::from_uuid(about.uuid)).map_or(0, |given_back| given_back.asked);

@@ -5,7 +5,7 @@ use crate::domain::buyer::Mint;
 use crate::domain::courier::{CourierStatus, CourierTold, ParcelLine};
 use crate::domain::ids::{EntityId, JobId, ShipmentId, SkuId};
 use crate::domain::job::JobKind;
-use crate::domain::order::{Address, CourierSays};
+use crate::domain::order::{Address, Correction, CourierSays};
 use crate::domain::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -49,6 +49,8 @@ struct Town {
     cancelled: Mutex<VecDeque<Result<CancelAnswer, NoAnswer>>>,
     asked: Mutex<Vec<String>>,
     heard: Mutex<Vec<(ParcelName, CourierSays)>>,
+    silent: Vec<(ParcelName, String)>,
+    awaited: Vec<ParcelName>,
 }
 
 /// Whether the address is still there.
@@ -100,6 +102,10 @@ impl Parcels for Town {
         self.heard.lock().push((parcel, says));
         Ok(())
     }
+
+    async fn awaited(&self, _: OrderId) -> Result<Vec<ParcelName>, TryOutcome> {
+        Ok(self.awaited.clone())
+    }
 }
 
 #[async_trait]
@@ -115,9 +121,31 @@ impl Destinations for Town {
 
 #[async_trait]
 impl Told for Town {
-    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow> {
-        self.asks(format!("keep {courier} {}", told.event));
+    async fn keep(&self, _: &str, _: CourierTold) -> Result<(), NotNow> {
+        Err(NotNow("no notice comes".into()))
+    }
+
+    async fn looked_up(&self, courier: &str, booking: Booking) -> Result<(), NotNow> {
+        self.asks(format!("keep {courier} {} {}", booking.status.name(), booking.told.len()));
         Ok(())
+    }
+
+    async fn not_found(&self, courier: &str, name: ParcelName) -> Result<(), NotNow> {
+        self.asks(format!("not found {courier} {}", number_of(name)));
+        Ok(())
+    }
+
+    async fn silent(&self, _: OrderId) -> Result<Vec<(ParcelName, String)>, NotNow> {
+        Ok(self.silent.clone())
+    }
+
+    async fn not_awaited(&self, shipment: ShipmentId) -> Result<(), NotNow> {
+        self.asks(format!("not awaited {}", shipment.uuid().as_u128()));
+        Ok(())
+    }
+
+    async fn corrected(&self, _: Correction) -> Result<(), NotNow> {
+        Err(NotNow("nothing is corrected".into()))
     }
 
     async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
@@ -134,13 +162,21 @@ fn cancel(number: u128) -> CourierWish {
     CourierWish { book: None, ..book(number) }
 }
 
+fn number_of(name: ParcelName) -> u128 {
+    name.shipment.uuid().as_u128()
+}
+
 async fn tried(town: Town) -> (TryOutcome, Vec<String>, Vec<(ParcelName, CourierSays)>) {
+    tried_as(JobKind::BookParcels, town).await
+}
+
+async fn tried_as(kind: JobKind, town: Town) -> (TryOutcome, Vec<String>, Vec<(ParcelName, CourierSays)>) {
     let town = Arc::new(town);
     let courier: Arc<dyn Courier> = Arc::new(town.clone());
     let worker = BookingWorker::new(vec![courier], town.clone(), town.clone(), town.clone());
     let job = Job {
         id: JobId::from_uuid(Uuid::from_u128(7)),
-        kind: JobKind::BookParcels,
+        kind,
         about: name(1).order.entity().into(),
         made_at: Timestamp::default(),
         tries: 1,
@@ -180,7 +216,7 @@ async fn a_parcel_is_asked_for_only_where_its_courier_has_never_heard_of_it() {
             Ok(None),
             Some(Ok(BookingAnswer::Booked(booking(1, BookingStatus::Booked)))),
             TryOutcome::Done,
-            vec!["look up", "book 1"],
+            vec!["look up", "book 1", "keep platform booked 0"],
             Some(is_booked()),
         ),
         (
@@ -193,14 +229,20 @@ async fn a_parcel_is_asked_for_only_where_its_courier_has_never_heard_of_it() {
         (Ok(None), Some(no_answer()), unknown(), vec!["look up", "book 1"], None),
         (no_answer(), None, unknown(), vec!["look up"], None),
         // An answer was lost before.
-        (Ok(Some(booking(1, BookingStatus::Booked))), None, TryOutcome::Done, vec!["look up"], Some(is_booked())),
+        (
+            Ok(Some(booking(1, BookingStatus::Booked))),
+            None,
+            TryOutcome::Done,
+            vec!["look up", "keep platform booked 0"],
+            Some(is_booked()),
+        ),
         // And so was a notice.
-        (Ok(Some(fetched)), None, TryOutcome::Done, vec!["look up", "keep platform ev_1"], Some(is_booked())),
+        (Ok(Some(fetched)), None, TryOutcome::Done, vec!["look up", "keep platform picked_up 1"], Some(is_booked())),
         (
             Ok(Some(booking(1, BookingStatus::Cancelled))),
             None,
             TryOutcome::Done,
-            vec!["look up"],
+            vec!["look up", "keep platform cancelled 0"],
             Some(CourierSays::NotFetched),
         ),
     ];
@@ -254,4 +296,37 @@ async fn one_parcel_does_not_wait_for_another() {
     let nobodys = Town { wishes: vec![CourierWish { courier: "pigeons".into(), ..book(2) }], ..Town::default() };
     assert_eq!(tried(nobodys).await.0, later("the courier pigeons is not configured"));
     assert_eq!(tried(Town::default()).await.0, TryOutcome::Done);
+}
+
+/// Of parcels of which nothing was heard their couriers are asked, but for those of which nothing more is to be heard.
+#[tokio::test]
+async fn what_nothing_was_heard_of_is_looked_up() {
+    let of = |number| (name(number), "platform".to_owned());
+    let town = |looked_up: Vec<Result<Option<Booking>, NoAnswer>>| Town {
+        silent: vec![of(1), of(2), (name(3), "pigeons".to_owned()), of(4), of(5)],
+        awaited: vec![name(1), name(3), name(4), name(5)],
+        looked_up: Mutex::new(looked_up.into()),
+        ..Town::default()
+    };
+    let delivered = booking(1, BookingStatus::Told(CourierStatus::Delivered));
+    let all = town(vec![Ok(Some(delivered)), Ok(None), Ok(Some(booking(5, BookingStatus::Cancelled)))]);
+    let asked = [
+        "look up",
+        "keep platform delivered 0",
+        "not awaited 2",
+        "look up",
+        "not found platform 4",
+        "look up",
+        "keep platform cancelled 0",
+    ];
+    let heard = vec![(name(5), CourierSays::NotFetched)];
+    let look = JobKind::LookUpParcels;
+    assert_eq!(tried_as(look, all).await, (TryOutcome::Done, asked.map(str::to_owned).to_vec(), heard));
+
+    // One that has no answer keeps the others from nothing, and is asked again.
+    let some = town(vec![no_answer(), Ok(None), Ok(Some(booking(5, BookingStatus::Booked)))]);
+    let asked = ["look up", "not awaited 2", "look up", "not found platform 4", "look up", "keep platform booked 0"];
+    assert_eq!(tried_as(look, some).await, (unknown(), asked.map(str::to_owned).to_vec(), Vec::new()));
+
+    assert_eq!(tried_as(look, Town::default()).await, (TryOutcome::Done, Vec::new(), Vec::new()));
 }

@@ -11,8 +11,9 @@
 //! Units in a parcel that a courier may fetch at any moment are not cancelled before the courier says that it will not: until then the cancel is a
 //! wish, and nothing is credited. What a courier tells is never refused. Where it contradicts what the order knows, somebody has to look at it.
 
+use super::correct::contradicts;
 use super::fulfilment::{How, note_of};
-use super::refund::{Credit, CreditReason, CreditSeed, Wanted};
+use super::refund::{Credit, CreditReason, CreditSeed, Refund, RefundStatus, Wanted};
 use super::shipment::{NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
 use super::state::{Body, Phase};
 use super::{Order, OrderEvent};
@@ -21,6 +22,7 @@ use crate::domain::courier::{CourierStatus, ParcelLine, ParcelName};
 use crate::domain::ids::{CreditId, OrderId, ShipmentId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
+use crate::domain::rows::{OUTSIDE_COURIER, OUTSIDE_REFUND};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::WantedLine;
 use crate::domain::who::By;
@@ -121,6 +123,14 @@ impl Body {
         self.parcels.iter().filter_map(wish).collect()
     }
 
+    /// Whom outside it waits for, as its row says it.
+    pub(super) fn outside(&self, order: OrderId) -> i64 {
+        let waits = |waits: bool, of: i64| if waits { of } else { 0 };
+        let is_open = |refund: &Refund| matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending);
+        waits(!self.courier_wishes(order).is_empty(), OUTSIDE_COURIER)
+            .saturating_add(waits(self.refunds.iter().any(is_open), OUTSIDE_REFUND))
+    }
+
     /// The parcel that a courier calls so. A store that was taken back from a backup may make one anew under the same id: what is said of the former
     /// is not said of it.
     pub(super) fn named_parcel(&self, id: ShipmentId, mint: Mint) -> Option<&Parcel> {
@@ -195,6 +205,10 @@ impl Body {
         // What was taken is not known: nothing is given back before somebody has asked.
         if status == CourierStatus::PartlyDelivered && accepted.iter().all(|line| line.quantity <= 0) {
             return Ok(astray());
+        }
+        // Somebody has looked at it: what its courier tells is said again, or is for them to look at.
+        if parcel.corrected.is_some() {
+            return Ok(if contradicts(parcel, status) { astray() } else { Vec::new() });
         }
         // Of what is paid before, a courier has nothing to collect; and of what it took in another currency somebody has to ask.
         let at_door = self.pays_at_the_door();

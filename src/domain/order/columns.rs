@@ -51,7 +51,8 @@ macro_rules! define {
 
         /// The shape of an order's rows: see [`Keeps::SHAPE`](crate::domain::entity::Keeps::SHAPE).
         pub(super) const SHAPE: u32 = {
-            // Raise this first one for what changes the rows, and is no new column to filter by. 2: parcels and returns have rows of their own.
+            // Raise this first one for what changes the rows, and is no new column to filter by. 2: parcels and returns have rows of their own, and
+            // an order says what it waits for outside.
             let shapes: &[u32] = &[2, $($($since,)?)*];
             let (mut newest, mut at) = (0, 0);
             while at < shapes.len() {

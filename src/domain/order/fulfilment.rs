@@ -219,8 +219,20 @@ impl Body {
         }
         let parcel = self.parcel(id)?;
         let share = self.may_fulfil(by, parcel.vendor).map_err(|_| Reject::ShipmentUnknown)?;
+        if let ParcelStep::Correct { to } = step {
+            let may_correct = may(by, Action::CorrectParcel, self);
+            return if may_correct {
+                self.decide_correct(parcel, *to, seed, By::of(by))
+            } else {
+                Err(Reject::ShipmentUnknown)
+            };
+        }
         if !parcel.is_inside() || !matches!(step, ParcelStep::HandOver | ParcelStep::Deliver { .. }) {
             return self.parcel_events(parcel, step, seed, By::of(by), How::SAID);
+        }
+        // Its courier may just have said that it will not fetch it.
+        if parcel.cancelling && matches!(step, ParcelStep::HandOver) {
+            return refuse(NotFulfillable::ShipmentStatus);
         }
         // What leaves the house by somebody's hand does not leave it while it is stopped.
         self.may_move(share)?;
@@ -315,7 +327,7 @@ impl Body {
     }
 
     /// The credit of units that the buyer does not get: they come back, and are taken into stock when they do.
-    fn refused(
+    pub(super) fn refused(
         &self,
         parcel: &Parcel,
         refused: &[WantedLine],
@@ -392,6 +404,7 @@ impl Body {
             cancelling: false,
             astray: false,
             cash: None,
+            corrected: None,
         });
         note_of(self, vendor, "shipment_created", by, at).shipment = Some(id);
         self.roll_up(at);
@@ -466,14 +479,19 @@ impl Body {
                 parcel.status = ShipmentStatus::Lost;
                 self.move_lines(vendor, &lines, |goods, units| goods.lost = goods.lost.saturating_add(units));
             }
+            ParcelStep::Correct { to } => parcel = self.correct(&parcel, *to, at),
         }
         self.parcels[place] = parcel;
-        note_of(self, vendor, step.kind(), by, at).shipment = Some(id);
+        let entry = note_of(self, vendor, step.kind(), by, at);
+        entry.shipment = Some(id);
+        if let ParcelStep::Correct { to } = step {
+            entry.reason = Some(to.name().to_owned());
+        }
         self.roll_up(at);
     }
 
     /// What was lost is not lost any more.
-    fn found(&mut self, vendor: VendorId, lines: &[WantedLine], was: ShipmentStatus) {
+    pub(super) fn found(&mut self, vendor: VendorId, lines: &[WantedLine], was: ShipmentStatus) {
         if was == ShipmentStatus::Lost {
             self.move_lines(vendor, lines, |goods, units| goods.lost = goods.lost.saturating_sub(units));
         }

@@ -27,6 +27,7 @@ mod booking;
 mod cash;
 mod claim;
 pub(crate) mod columns;
+mod correct;
 mod coupons;
 mod crediting;
 mod dispute;

@@ -206,6 +206,11 @@ impl Body {
         is_own && may(by, action, self)
     }
 
+    /// Units of a SKU that buyers send back, or have sent back.
+    pub(super) fn units_in_returns(&self, vendor: VendorId, sku: SkuId) -> i64 {
+        money::sum(self.returns.iter().filter(|known| known.vendor == vendor).map(|known| known.takes(sku)))
+    }
+
     /// Until when units of a SKU may be returned that arrived last, and how many of those that arrived may be at this moment.
     fn window(&self, vendor: VendorId, sku: SkuId, now: Timestamp) -> (Option<Timestamp>, i64) {
         let (mut last, mut open) = (None, 0_i64);

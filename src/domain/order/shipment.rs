@@ -8,6 +8,7 @@
 //! ```
 
 use super::cash::Cash;
+use super::correct::Corrected;
 use super::share::is_zero;
 use crate::domain::buyer::Mint;
 use crate::domain::ids::{ShipmentId, SkuId, VendorId};
@@ -80,6 +81,25 @@ named!(
     NothingToCollect "nothing_to_collect",
     /// The courier has said something else of the same money before.
     AlreadyRemitted "already_remitted",
+    /// It has come back, and is in stock and credited: that is not taken back.
+    BackInStock "back_in_stock",
+    /// Only some of it was accepted, and the rest is credited: that is not taken back.
+    AcceptedInPart "accepted_in_part",
+    /// Units of it are being returned by their buyer, or were.
+    UnitsInReturn "units_in_return",
+    /// It was corrected as often as it may be.
+    TooManyCorrections "too_many_corrections",
+);
+
+named!(
+    /// What somebody says that in fact became of a parcel.
+    ParcelEnd:
+    /// All of it has arrived.
+    Delivered "delivered",
+    /// It has come back.
+    Returned "returned",
+    /// Nobody knows where it is.
+    Lost "lost",
 );
 
 /// Where the units of a line are that are not simply waiting to be packed. A unit that was handed over stays counted as such.
@@ -186,6 +206,9 @@ pub struct Parcel {
     /// What was collected for it at the door, where it was to be paid there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cash: Option<Cash>,
+    /// That somebody corrected what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
 }
 
 impl Parcel {
@@ -277,6 +300,11 @@ pub enum ParcelStep {
     CancelRefused,
     /// Its courier tells what cannot be.
     Astray,
+    /// It did not come to the end that was said, but to this one.
+    Correct {
+        /// What in fact became of it.
+        to: ParcelEnd,
+    },
 }
 
 impl ParcelStep {
@@ -293,6 +321,7 @@ impl ParcelStep {
             ParcelStep::AskCancel => "shipment_cancelling",
             ParcelStep::CancelRefused => "shipment_cancel_refused",
             ParcelStep::Astray => "shipment_astray",
+            ParcelStep::Correct { .. } => "shipment_corrected",
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{Party, PlacedCoupon};
 
 pub use super::booking::{CancelWish, CourierSays, CourierWish};
 pub use super::cash::{Cash, Collection, CountedOpen, NoCash, Remittance, rounded, smallest_cash};
+pub use super::correct::{Corrected, Correction};
 pub use super::dispute::{Dispute, DisputeStatus, DisputeTold, LostShare};
 pub use super::line::{BillHead, OrderLine};
 pub use super::refund::{
@@ -27,7 +28,9 @@ pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::returns::{Condition, NewReturn, NotReturnable, ReceivedLine, Return, ReturnStatus, ReturnStep};
 pub use super::share::Amounts;
 use super::share::is_zero;
-pub use super::shipment::{Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
+pub use super::shipment::{
+    Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelEnd, ParcelStep, ShipmentStatus,
+};
 pub use super::status::{OrderStatus, PaymentStatus, SubOrderStatus};
 
 /// Where to ship to.

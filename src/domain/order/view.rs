@@ -79,6 +79,7 @@ impl Order {
             payment_due_at: body.payment_due_at,
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
+            outside: Some(body.outside(self.id)),
             sub_orders: body
                 .legs
                 .iter()

@@ -7,7 +7,7 @@ mod categories;
 pub(super) mod couriers;
 pub(super) mod kept;
 mod own;
-mod payments;
+pub(super) mod payments;
 mod price_tables;
 
 use crate::persistence::table::{Cell, Cells, Sort, Table};

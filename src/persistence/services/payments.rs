@@ -1,8 +1,11 @@
 //! The rows of what comes after payments.
 
 use super::{ADD_JOB, values};
+use crate::domain::ids::OrderId;
+use crate::domain::job::JobKind;
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
+use crate::ports::jobs::NewJob;
 use crate::ports::units::{Statement, Unit, UnitError, Units, Value, ValueKind};
 use crate::services::payments::{Look, PaymentRows};
 use async_trait::async_trait;
@@ -20,6 +23,15 @@ const SWEPT: &str = "
     INSERT INTO payment_sweeps (method, swept_to) VALUES ($1, $2)
     ON CONFLICT (method) DO UPDATE SET swept_to = excluded.swept_to";
 const SWEPT_TO: &str = "SELECT swept_to FROM payment_sweeps WHERE method = $1";
+
+/// Rows are as old as the last checkpoint: what was done since is put back in vain, and finds nothing to do.
+pub(in crate::persistence) const WITHOUT_JOB: &str = "
+    SELECT id, version FROM orders WHERE outside > 0 AND (outside = $1 OR outside = 3) AND id > $3 AND id NOT IN (
+        SELECT about FROM jobs WHERE kind = $2 AND next_at IS NOT NULL
+        UNION ALL SELECT about FROM jobs WHERE kind = $2 AND epoch IS NOT NULL
+        UNION ALL SELECT about FROM jobs
+            WHERE kind = $2 AND next_at IS NULL AND epoch IS NULL AND state = 'gave_up')
+    ORDER BY id LIMIT $4";
 
 /// They on either store.
 pub(super) struct Rows(pub(super) Arc<dyn Units>);
@@ -47,6 +59,37 @@ impl PaymentRows for Rows {
             }
         }
         Ok(())
+    }
+
+    async fn without_job(
+        &self,
+        outside: i64,
+        kind: JobKind,
+        after: OrderId,
+        limit: usize,
+    ) -> Result<Vec<(OrderId, u64)>, StoreError> {
+        let of = vec![
+            Value::Integer(Some(outside)),
+            Value::Text(Some(kind.name().to_owned())),
+            Value::Uuid(Some(after.uuid())),
+            Value::Integer(i64::try_from(limit).ok()),
+        ];
+        let rows = self.0.read(Statement::new(WITHOUT_JOB, of), &[ValueKind::Uuid, ValueKind::Integer]).await?;
+        let row = |row: Vec<Value>| match &row[..] {
+            [Value::Uuid(Some(id)), Value::Integer(Some(version))] => {
+                Ok((OrderId::from_uuid(*id), u64::try_from(*version).unwrap_or(0)))
+            }
+            _ => Err(StoreError::Invalid(format!("a row of orders makes no sense: {row:?}"))),
+        };
+        rows.into_iter().map(row).collect()
+    }
+
+    async fn put_back(&self, jobs: &[NewJob]) -> Result<(), UnitError> {
+        let mut statements = Vec::new();
+        for job in jobs {
+            statements.push(Statement::new(ADD_JOB, values(job)?));
+        }
+        self.0.run(Unit::new(statements)).await.map(|_| ())
     }
 
     async fn swept_to(&self, method: &str) -> Result<Option<Timestamp>, StoreError> {

@@ -450,7 +450,7 @@ mod tests {
     /// a table `SQLite` takes any index for better than none, and reads the whole table in the order of one that leads nowhere.
     #[tokio::test]
     async fn what_is_asked_again_and_again_reads_no_whole_table() {
-        use crate::persistence::services::{accounts, couriers, kept};
+        use crate::persistence::services::{accounts, couriers, kept, payments};
         let directory = tempfile::TempDir::new().expect("a directory");
         let (options, file) = (Options::default(), directory.path().join(FILE));
         let (_, _lock, writer) = open_for_writing(directory.path(), &file, &options).await.expect("a store");
@@ -469,6 +469,11 @@ mod tests {
             (couriers::KNOWN, &["sqlite_autoindex_tracking_events_1"]),
             (couriers::OF_SHIPMENT, &["sqlite_autoindex_tracking_events_2"]),
             (couriers::OF_JOB, &["tracking_events_of_job"]),
+            (couriers::TO_LOOK_UP, &["carried_parcels_to_look_up"]),
+            (couriers::CARRIED, &["carried_parcels_of_order"]),
+            (couriers::CARRIED_PARCEL, &["sqlite_autoindex_carried_parcels_1"]),
+            (couriers::SILENT_SINCE, &["carried_parcels_silent"]),
+            (payments::WITHOUT_JOB, &["orders_outside", "jobs_waiting", "jobs_under_way", "jobs_ended"]),
             (accounts::REVOKED, &["sessions_by_revocation"]),
             (accounts::OLD[0], &["sign_ups_by_end"]),
             (accounts::OLD[1], &["sessions_by_end", "sessions_by_revocation"]),

@@ -61,7 +61,9 @@ pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
         | JobKind::LookAtPayment
         | JobKind::CourierEvent
         | JobKind::BookParcels
-        | JobKind::AcceptanceDue => (
+        | JobKind::AcceptanceDue
+        | JobKind::LookUpParcels
+        | JobKind::CorrectTracking => (
             "account.many_attempts",
             "Many wrong passwords",
             "Within a quarter of an hour a hundred wrong passwords were tried on your account. You can sign in as before. If your password is one \

@@ -81,7 +81,9 @@ impl MailWorker {
             | JobKind::LookAtPayment
             | JobKind::CourierEvent
             | JobKind::BookParcels
-            | JobKind::AcceptanceDue => {
+            | JobKind::AcceptanceDue
+            | JobKind::LookUpParcels
+            | JobKind::CorrectTracking => {
                 return Err(TryOutcome::Refused { reason: "it is no mail".to_owned() });
             }
         };

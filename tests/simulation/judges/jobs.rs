@@ -39,7 +39,7 @@ fn is_refund(job: &JobRow) -> bool {
 
 /// Whether it is no mail, and no refund.
 fn is_of_none(job: &JobRow) -> bool {
-    matches!(job.kind, JobKind::LookAtPayment | JobKind::BookParcels)
+    job.kind.comes_again()
 }
 
 impl Jobs {

@@ -12,7 +12,7 @@ use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
 use haat::domain::money::Money;
 use haat::domain::order::{
     Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine,
-    OrderReply, OrderView, Parcel, ParcelStep, ReceivedLine, RefundStatus, Remittance, Return, ReturnStatus,
+    OrderReply, OrderView, Parcel, ParcelEnd, ParcelStep, ReceivedLine, RefundStatus, Remittance, Return, ReturnStatus,
     ReturnStep, ShipmentStatus, SubOrderView, Wanted,
 };
 use haat::domain::pricing::ON_DELIVERY;
@@ -110,6 +110,7 @@ impl Packer {
                 ParcelStep::Returned => world.count("parcels that came back"),
                 ParcelStep::Lost => world.count("parcels lost"),
                 ParcelStep::Cancel => world.count("parcels unpacked"),
+                ParcelStep::Correct { .. } => world.count("parcels corrected"),
                 // These are said by couriers.
                 ParcelStep::Booked { .. }
                 | ParcelStep::BookingRefused { .. }
@@ -179,6 +180,9 @@ impl Packer {
             (ShipmentStatus::Draft, 0..6) => ParcelStep::HandOver,
             (ShipmentStatus::HandedOver | ShipmentStatus::Lost, 0..6) => deliver(),
             (ShipmentStatus::Delivered | ShipmentStatus::Returning, 0..6) => ParcelStep::Returned,
+            (ShipmentStatus::Delivered | ShipmentStatus::Lost, 9) => {
+                ParcelStep::Correct { to: *self.0.world().chance("corrections").pick(ParcelEnd::ALL) }
+            }
             (_, 6) => ParcelStep::Cancel,
             (_, 7) => ParcelStep::Lost,
             (_, 8) => ParcelStep::Returned,

@@ -30,6 +30,8 @@ pub struct Parcel {
     lines: Vec<(String, i64)>,
     /// What of it was not accepted, and has not come back.
     coming_back: Vec<(String, i64)>,
+    /// What of it was.
+    accepted: Vec<(String, i64)>,
 }
 
 /// A return.
@@ -151,7 +153,7 @@ impl Accounts {
             pile.packed -= units.min(pile.packed);
             pile.boxed += units;
         })?;
-        let parcel = Parcel { vendor, status: "inside", lines, coming_back: Vec::new() };
+        let parcel = Parcel { vendor, status: "inside", lines, coming_back: Vec::new(), accepted: Vec::new() };
         note(bill.goods.parcels.insert(id, parcel), event)?;
         bill.piles_are_wrong(event)
     }
@@ -172,10 +174,14 @@ impl Accounts {
             "deliver" => &["out", "lost"],
             "returned" => &["out", "lost", "arrived"],
             "lost" => &["out"],
+            "correct" => &["arrived", "lost"],
             _ => &[],
         };
         if !may.contains(&from) {
             return Err(format!("{event} of {parcel:?}"));
+        }
+        if step == "correct" {
+            return self.correct_parcel(order, &id, parcel, event);
         }
         if from == "lost" {
             bill.pile(&vendor, &lines, |pile, units| pile.lost -= units)?;
@@ -215,6 +221,7 @@ impl Accounts {
                 let rest = lines.iter().map(|(sku, units)| (sku.clone(), units - of(&accepted, sku)));
                 parcel.coming_back = rest.filter(|(_, units)| *units != 0).collect();
                 bill.pile(&vendor, &accepted, |pile, units| pile.accepted += units)?;
+                parcel.accepted = accepted.into_iter().filter(|(_, units)| *units > 0).collect();
                 bill.pile(&vendor, &parcel.coming_back, |pile, units| pile.refused += units)?;
             }
             _ => {
@@ -239,6 +246,53 @@ impl Accounts {
             }
         }
         bill.goods.parcels.insert(id, parcel);
+        bill.piles_are_wrong(event)
+    }
+
+    /// Nothing of a correction is taken back: it says where the pieces are, and what came back is in stock as far as it was not before.
+    fn correct_parcel(&mut self, order: &str, id: &str, mut parcel: Parcel, event: &Value) -> Posted {
+        let (to, bill) = (text(event, "/to")?, self.bill(order)?);
+        let (vendor, lines) = (parcel.vendor.clone(), parcel.lines.clone());
+        let was_lost = parcel.status == "lost";
+        let came = if was_lost { lines.clone() } else { parcel.accepted.clone() };
+        if came.is_empty() || (to != "returned" && came != lines) {
+            return Err(format!("{event} of {parcel:?}"));
+        }
+        bill.pile(&vendor, &came, |pile, units| match was_lost {
+            true => pile.lost -= units,
+            false => pile.accepted -= units,
+        })?;
+        parcel.accepted = Vec::new();
+        match to.as_str() {
+            "delivered" => {
+                (parcel.status, parcel.accepted) = ("arrived", lines.clone());
+                bill.pile(&vendor, &lines, |pile, units| pile.accepted += units)?;
+            }
+            "lost" => {
+                parcel.status = "lost";
+                bill.pile(&vendor, &lines, |pile, units| pile.lost += units)?;
+            }
+            _ => {
+                parcel.status = "back";
+                bill.pile(&vendor, &came, |pile, units| pile.refused += units)?;
+                let mut back = Vec::new();
+                for (sku, _) in &lines {
+                    let of = |lines: &[(String, i64)]| {
+                        lines.iter().filter(|(of, _)| of == sku).map(|(_, units)| *units).sum::<i64>()
+                    };
+                    let units = of(&came) + of(&parcel.coming_back);
+                    let at = bill.at(&vendor, sku)?;
+                    let pile = &mut bill.goods.piles[at];
+                    let units = units.min(pile.shipped - pile.here);
+                    pile.here += units;
+                    back.extend((units > 0).then(|| (sku.clone(), units)));
+                }
+                parcel.coming_back = Vec::new();
+                let shipment: ShipmentId = id.parse().map_err(|_| format!("no parcel: {event}"))?;
+                bill.comes_back(CreditId::of_correction(shipment).to_string(), &vendor, back, event)?;
+            }
+        }
+        bill.goods.parcels.insert(id.to_owned(), parcel);
         bill.piles_are_wrong(event)
     }
 
