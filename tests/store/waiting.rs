@@ -36,6 +36,7 @@ fn shipment(seed: &str, status: ShipmentStatus, made_at: Timestamp) -> ShipmentR
         cancelling: false,
         astray: false,
         cash: None,
+        corrected: None,
     };
     ShipmentRow { made_at, currency: Currency::BDT, parcel }
 }
