@@ -449,7 +449,7 @@ mod tests {
         let mut at_day = |day: i64, command: CustomerCommand| {
             let now = Timestamp::from_millis(day * DAY_MS);
             let decided = customer.decide(&command, &Knowledge::NOTHING, now);
-            let told = customer.respond(&command, decided.as_ref().map(|_| ()).map_err(|reject| &*reject));
+            let told = customer.respond(&command, decided.as_ref().map(|_| ()));
             for event in decided.iter().flatten() {
                 customer.apply(event, now);
                 customer.check().expect("each is counted once");

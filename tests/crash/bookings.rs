@@ -21,13 +21,13 @@ use tokio::sync::{mpsc, watch};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     /// It has asked whether the courier knows the parcel.
-    BeforeThePut,
+    Asked,
     /// The courier has booked it, and has not answered.
-    BeforeTheAnswer,
+    Booked,
     /// The courier's answer is on its way.
-    BeforeTheRecord,
+    Answered,
     /// The order has recorded it, and its job is not closed.
-    BeforeTheJobIsClosed,
+    Recorded,
 }
 
 /// A courier that stops at a step, and tells.
@@ -36,12 +36,12 @@ struct Depot {
     books: Arc<Mutex<BTreeSet<String>>>,
     puts: Arc<Mutex<usize>>,
     stops_at: watch::Sender<Option<Step>>,
-    at_step: mpsc::UnboundedSender<()>,
+    at_step: mpsc::Sender<()>,
 }
 
 impl Depot {
-    async fn open() -> (Self, String, mpsc::UnboundedReceiver<()>) {
-        let (at_step, reached) = mpsc::unbounded_channel();
+    async fn open() -> (Self, String, mpsc::Receiver<()>) {
+        let (at_step, reached) = mpsc::channel(1);
         let depot = Self { books: Arc::default(), puts: Arc::default(), stops_at: watch::Sender::new(None), at_step };
         let router = Router::new().route("/shipments/{reference}", put(Self::book).get(Self::look_up));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -54,7 +54,7 @@ impl Depot {
     /// Tells that it is at this step, where it is to stop there, and waits until it may go on.
     async fn step(&self, step: Step) {
         if *self.stops_at.borrow() == Some(step) {
-            self.at_step.send(()).expect("the test listens");
+            self.at_step.send(()).await.expect("the test listens");
             let _ = self.stops_at.subscribe().wait_for(|stops_at| stops_at.is_none()).await;
         }
     }
@@ -69,15 +69,15 @@ impl Depot {
     }
 
     async fn look_up(State(depot): State<Self>, Path(reference): Path<String>) -> (StatusCode, Json<Value>) {
-        depot.step(Step::BeforeThePut).await;
+        depot.step(Step::Asked).await;
         depot.answer(&reference)
     }
 
     async fn book(State(depot): State<Self>, Path(reference): Path<String>) -> (StatusCode, Json<Value>) {
         depot.books.lock().expect("its books").insert(reference.clone());
         *depot.puts.lock().expect("a count") += 1;
-        depot.step(Step::BeforeTheAnswer).await;
-        depot.step(Step::BeforeTheRecord).await;
+        depot.step(Step::Booked).await;
+        depot.step(Step::Answered).await;
         depot.answer(&reference)
     }
 }
@@ -113,24 +113,24 @@ async fn killed_at(store: &TestStore, step: Step) {
     let path = format!("/v1/orders/{order}/sub-orders/{share}/shipments");
     server.client.post(&path, &json!({"courier": "platform"})).bearer(&admin).send().await.expect(201);
     match step {
-        Step::BeforeTheJobIsClosed => {
+        Step::Recorded => {
             parcel_once(&server, &admin, &order, "booked").await;
         }
-        Step::BeforeTheRecord => {
+        Step::Answered => {
             reached.recv().await.expect("it comes to this step");
             // What the courier says from now on is said to nobody.
             server.signal("STOP").await;
         }
-        Step::BeforeThePut | Step::BeforeTheAnswer => reached.recv().await.expect("it comes to this step"),
+        Step::Asked | Step::Booked => reached.recv().await.expect("it comes to this step"),
     }
     // An answer leaves the courier before the server is gone, or after that: it is read by nobody.
-    if step == Step::BeforeTheRecord {
+    if step == Step::Answered {
         depot.stops_at.send_replace(None);
     }
     server.kill().await;
     depot.stops_at.send_replace(None);
     end_lease(store).await;
-    if step == Step::BeforeTheJobIsClosed {
+    if step == Step::Recorded {
         // As it stands in the store from when the job was begun until it is closed.
         let open = "UPDATE jobs SET state = 'sending', next_at = NULL, epoch = 0 WHERE kind = 'book_parcels'";
         assert_eq!(store.execute(open).await, 1);
@@ -154,18 +154,18 @@ async fn killed_at(store: &TestStore, step: Step) {
 
 on_both_stores! {
     async fn a_parcel_is_booked_once_although_the_server_dies_before_it_asks(store) {
-        killed_at(&store, Step::BeforeThePut).await;
+        killed_at(&store, Step::Asked).await;
     }
 
     async fn a_parcel_is_booked_once_although_the_server_dies_before_the_courier_answers(store) {
-        killed_at(&store, Step::BeforeTheAnswer).await;
+        killed_at(&store, Step::Booked).await;
     }
 
     async fn a_parcel_is_booked_once_although_the_server_dies_before_it_records_the_answer(store) {
-        killed_at(&store, Step::BeforeTheRecord).await;
+        killed_at(&store, Step::Answered).await;
     }
 
     async fn a_parcel_is_booked_once_although_the_server_dies_before_it_closes_the_job(store) {
-        killed_at(&store, Step::BeforeTheJobIsClosed).await;
+        killed_at(&store, Step::Recorded).await;
     }
 }

@@ -41,7 +41,6 @@ impl NoCash {
         Self::Method
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     /// Whether it is the default.
     pub fn is_method(&self) -> bool {
         *self == Self::Method

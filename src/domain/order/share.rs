@@ -116,9 +116,8 @@ impl Share {
     pub(super) fn is_wrong(&self, at_door: Option<i64>) -> Option<&'static str> {
         let Self { total, credited, rounding, paid, refunded, .. } = *self;
         let figures = [total, credited, paid, refunded];
-        if rounding.saturating_abs() >= at_door.unwrap_or(1) {
-            Some("amounts_are_sane")
-        } else if figures.into_iter().any(|figure| figure < 0 || money::is_past_64_bits(figure)) {
+        let is_coarse = rounding.saturating_abs() >= at_door.unwrap_or(1);
+        if is_coarse || figures.into_iter().any(|figure| figure < 0 || money::is_past_64_bits(figure)) {
             Some("amounts_are_sane")
         } else if credited > total {
             Some("nothing_is_credited_twice")
