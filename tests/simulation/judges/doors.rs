@@ -32,10 +32,8 @@ impl Doors {
                     }
                     self.world.count("orders counted as open at the door");
                 }
-                CustomerEvent::CashClosed { order, .. } => {
-                    if !open.remove(order) {
-                        self.world.breach(format_args!("{customer} closes {order}, which is not open"));
-                    }
+                CustomerEvent::CashClosed { order, .. } if !open.remove(order) => {
+                    self.world.breach(format_args!("{customer} closes {order}, which is not open"));
                 }
                 _ => {}
             }
