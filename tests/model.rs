@@ -5,6 +5,8 @@
 
 #[path = "model/acceptance.rs"]
 mod acceptance;
+#[path = "model/cash.rs"]
+mod cash;
 #[path = "model/coupons.rs"]
 mod coupons;
 #[path = "model/kept.rs"]

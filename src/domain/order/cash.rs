@@ -33,6 +33,8 @@ named!(
     OpenOrders "open_orders",
     /// The buyer has refused parcels at the door too often of late.
     Refusals "refusals",
+    /// The sale does not say that it may be paid so.
+    Sale "sale",
 );
 
 impl NoCash {
@@ -52,6 +54,7 @@ impl NoCash {
             Self::Method => "no shipping method there takes payment on delivery",
             Self::OpenOrders => "too many orders of this buyer wait to be paid at the door",
             Self::Refusals => "too many parcels of this buyer were refused at the door",
+            Self::Sale => "this sale is not paid on delivery",
         }
     }
 }
@@ -213,7 +216,9 @@ impl Body {
             return None;
         }
         let beyond = amount.saturating_sub(due);
-        let rounding = if beyond.saturating_abs() < smallest_cash(self.currency) { beyond } else { 0 };
+        // Where nothing is due, nothing is rounded.
+        let is_rounded = due > 0 && beyond.saturating_abs() < smallest_cash(self.currency);
+        let rounding = if is_rounded { beyond } else { 0 };
         let owed = beyond.saturating_sub(rounding).max(0);
         let id = RefundId::from_uuid(CreditId::of_collection(parcel.id).uuid());
         let refund_requested = (owed > 0).then_some(RefundAsked { id, amount: owed, mint });

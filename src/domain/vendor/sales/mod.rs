@@ -18,6 +18,8 @@ use super::{HeldLine, HeldStock, PartKey, SaleItemView, SaleView, Sku, SkuView, 
 use crate::domain::buyer::{BuyerKey, HeldFor};
 use crate::domain::ids::{SaleId, SkuId};
 use crate::domain::money::Money;
+use crate::domain::order::NoCash;
+use crate::domain::pricing::ON_DELIVERY;
 use crate::domain::reject::Reject;
 use crate::domain::rows::SaleRow;
 use crate::domain::time::Timestamp;
@@ -125,7 +127,8 @@ impl Vendor {
     /// Whether this buyer may have these pieces in this sale, beside what the same order has in it.
     ///
     /// # Errors
-    /// [`Reject::AccountRequired`], [`Reject::EmailRequired`], [`Reject::PaymentMethodNotAllowed`], [`Reject::PurchaseLimit`].
+    /// [`Reject::AccountRequired`], [`Reject::EmailRequired`], [`Reject::CodNotAvailable`], [`Reject::PaymentMethodNotAllowed`],
+    /// [`Reject::PurchaseLimit`].
     pub(super) fn may_buy(
         &self,
         wanted: OnSale<'_>,
@@ -143,6 +146,10 @@ impl Vendor {
             return Err(Reject::EmailRequired);
         }
         let methods = &sale.terms.payment_methods;
+        // Goods that are few are not carried to doors at which nobody may want them, unless the sale says so.
+        if methods.is_empty() && *held_for.method == *ON_DELIVERY {
+            return Err(Reject::CodNotAvailable { why: NoCash::Sale, vendor_ids: Vec::new() });
+        }
         if !methods.is_empty() && !methods.iter().any(|method| **method == *held_for.method) {
             return Err(Reject::PaymentMethodNotAllowed { methods: methods.clone() });
         }

@@ -286,6 +286,16 @@ fn a_sale_may_say_how_one_pays() {
     let mut vendor = shop();
     let sale = SaleTerms { payment_methods: vec!["stripe".into()], ..terms(vec![item(1, 500)]) };
     schedule(&mut vendor, 1, sale, at(0)).unwrap();
+    // Nobody pays for a sale at the door where that does not say so.
+    let at_door = HeldFor { method: "cash_on_delivery".into(), ..guest(&[1]) };
+    assert_eq!(code(take(&mut vendor, 1, 1, &at_door, at(100))), "payment_method_not_allowed");
+    let mut plain = shop();
+    schedule(&mut plain, 1, terms(vec![item(1, 500)]), at(0)).unwrap();
+    assert_eq!(code(take(&mut plain, 1, 1, &at_door, at(100))), "cod_not_available");
+    let mut says_so = shop();
+    let sale = SaleTerms { payment_methods: vec!["cash_on_delivery".into()], ..terms(vec![item(1, 500)]) };
+    schedule(&mut says_so, 1, sale, at(0)).unwrap();
+    assert_eq!(code(take(&mut says_so, 1, 1, &at_door, at(100))), "ok");
     let buyer = HeldFor { method: "sandbox".into(), ..guest(&[1]) };
     assert_eq!(code(take(&mut vendor, 1, 1, &buyer, at(100))), "payment_method_not_allowed");
     assert_eq!(code(take(&mut vendor, 1, 1, &HeldFor { method: "stripe".into(), ..buyer }, at(100))), "ok");

@@ -55,7 +55,7 @@ impl Accounts {
         let bill = self.bill(order)?;
         let due = bill.balance(&vendor).max(0);
         let beyond = amount - due;
-        let fair = if beyond.abs() < COIN { (beyond, 0) } else { (0, beyond.max(0)) };
+        let fair = if due > 0 && beyond.abs() < COIN { (beyond, 0) } else { (0, beyond.max(0)) };
         let asked = match event.get("refund_requested") {
             Some(asked) => {
                 let (refund, part) = Part::asked(&vendor, asked)?;
