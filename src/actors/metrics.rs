@@ -145,6 +145,7 @@ pub(super) fn register() {
         names::CHECKPOINT_LAG,
         names::ORDERS_STUCK,
         names::SHARES_NOT_ACCEPTED,
+        names::PARCELS_STALE,
         names::PARKED,
         names::READY,
     ] {

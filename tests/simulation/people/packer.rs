@@ -267,7 +267,9 @@ impl Packer {
                 let step = Box::new(self.parcel_step(order, share, parcel));
                 return OrderCommand::MoveParcel { by, shipment: parcel.id, step, seed };
             }
-            let (id, lines, tracking_number) = (ShipmentId::from_uuid(id), Vec::new(), None);
+            // At times in parts, which may not be.
+            let lines = if chance.per_mille(750) { Vec::new() } else { lines };
+            let (id, tracking_number) = (ShipmentId::from_uuid(id), None);
             let booking = chance.per_mille(200).then_some(seed.mint);
             let courier = "own".into();
             let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number, booking });
