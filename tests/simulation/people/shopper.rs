@@ -99,10 +99,10 @@ impl Shopper {
                     put_code(person, &self.codes, cart, by).await;
                 }
             }
-            match (person.chance.below(100), self.own, self.guest) {
+            match (person.chance.below(106), self.own, self.guest) {
                 (0..8, ..) | (_, None, _) => self.open().await,
                 (8..13, ..) => self.ask_again().await,
-                (13..18, ..) => self.verify().await,
+                (13..18, ..) | (100..106, ..) => self.verify().await,
                 (18..22, ..) => self.look_at_what_guests_bought().await,
                 (22..25, ..) => self.grab().await,
                 (25..28, _, _) | (_, _, None) => self.become_guest().await,
@@ -275,7 +275,10 @@ impl Shopper {
         };
         let told = person.told(&node, "attach", self.id.entity(), question).await;
         if let Told::Answer(1..) = told {
-            self.look_at_what_guests_bought().await;
+            // They look through what they have got: as themselves at least once.
+            for _ in 0..4 {
+                self.look_at_what_guests_bought().await;
+            }
         }
     }
 
