@@ -107,6 +107,7 @@ impl Default for Edge {
                     couriers: Vec::new(),
                     told: Arc::new(haat::ports::couriers::NoCouriers),
                 },
+                acceptance: Default::default(),
                 customers: Arc::new(NoAccounts),
                 new_jobs: Arc::default(),
                 tracer: None,
