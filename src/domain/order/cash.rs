@@ -21,6 +21,7 @@ use crate::domain::money::{self, Currency, Money};
 use crate::domain::pricing::ON_DELIVERY;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::WantedLine;
 use crate::domain::who::{By, named};
 use serde::{Deserialize, Serialize};
 
@@ -171,7 +172,7 @@ impl Body {
     }
 
     /// A share of such an order goes out in one parcel: what is to be paid for it is known there.
-    pub(super) fn may_ship_at_once(&self, vendor: VendorId, lines: &[crate::domain::vendor::WantedLine]) -> bool {
+    pub(super) fn may_ship_at_once(&self, vendor: VendorId, lines: &[WantedLine]) -> bool {
         let is_live = |parcel: &Parcel| {
             parcel.vendor == vendor && (parcel.is_inside() || parcel.status == ShipmentStatus::HandedOver)
         };
@@ -309,14 +310,14 @@ impl Body {
             let vendor = share.vendor;
             if is_paid {
                 let collection = Collection { shipment, vendor, amount: missing, rounding: 0 };
-                return OrderEvent::CashCollected { collection, refund_requested: None, by };
+                return Some(OrderEvent::CashCollected { collection, refund_requested: None, by });
             }
             let (lines, besides) = self.spread(share, missing, 0);
             let (id, reason) = (CreditId::of_loss(shipment), CreditReason::Other);
             let credit = Credit { id, vendor, lines, besides, reason, by, shipped: false, restock: None };
-            self.credited(credit, mint).unwrap_or(OrderEvent::CartClosed)
+            self.credited(credit, mint).ok()
         };
-        self.short().map(resolved).collect()
+        self.short().filter_map(resolved).collect()
     }
 
     /// What does not fit of what couriers handed on, as codes.
