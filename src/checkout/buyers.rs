@@ -67,8 +67,8 @@ impl BuyerKeys {
         Buyer { keys, account_mail, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
     }
 
-    /// Who counts how many orders a buyer has open that are to be paid at the door: the customer, and for a guest a customer who is nobody, whose id
-    /// follows from the number where to call. `None` where nobody can call there.
+    /// Who counts how many orders a buyer has open that are to be paid at the door: the customer, and for a guest a customer whose id follows
+    /// from the phone number and belongs to no account. `None` where the number cannot be called.
     pub fn at_door(&self, by: Principal, contact: &Contact) -> Option<CustomerId> {
         let address = &contact.shipping_address;
         let phone = e164(address.phone.as_deref()?, &address.country)?;

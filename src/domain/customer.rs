@@ -4,8 +4,8 @@
 //! here for the first cart, and nothing at a checkout: only when a cart is asked for and the last one is found not to be
 //! open does the next number count.
 //!
-//! It counts the orders of the customer that are open and to be paid at the door: of these a buyer may have a few at a time. A guest is counted by the
-//! number where to call, at a customer whose id follows from it, and who is nobody.
+//! It counts the orders of the customer that are open and to be paid at the door: of these a buyer may have a few at a time. A guest is counted by
+//! phone number: the id of the customer who counts follows from the number, and belongs to no account.
 //!
 //! And it knows which prices they have and whether they pay taxes, which the shop's people say. Whoever has other ones than everybody is published: a cart reads it
 //! there in its own turn, so a checkout asks no customer.

@@ -14,11 +14,6 @@ impl Currency {
     /// The Bangladeshi taka, the default of a new shop.
     pub const BDT: Currency = Currency(IsoCurrency::BDT);
 
-    /// Whether it is that one.
-    pub const fn is(self, other: Currency) -> bool {
-        self.0 as u16 == other.0 as u16
-    }
-
     /// The three letters, for example `BDT`.
     pub fn code(self) -> &'static str {
         self.0.code()

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! What is not taken is credited, and what is left is collected in the same record. Whoever collects rounds to the smallest amount that is handed over
-//! in cash; what that adds or leaves out is the share's `rounding`, and nothing is due for it. Who gives all of it back has all of it again. What was collected beyond that is owed to the buyer, and
-//! given back by hand: no provider has it. What is missing stays due until somebody says what became of it (`resolve`).
+//! in cash. What the rounding adds or leaves out is the share's `rounding`: nobody owes it. A buyer who gives back a whole share has back all that was
+//! collected for it. An amount that is larger than the rounding explains is owed to the buyer, and given back by hand: no provider has it. An amount
+//! that is missing stays due until somebody says what became of it (`resolve`).
 
 use super::line::OrderLine;
 use super::refund::{Credit, CreditReason, CreditSeed, RefundAsked};
@@ -97,12 +98,12 @@ pub struct Collection {
 }
 
 /// The smallest amount that is handed over in cash, in minor units: in Bangladesh a taka, since nobody has smaller coins.
-pub const fn smallest_cash(currency: Currency) -> i64 {
-    if currency.is(Currency::BDT) { 100 } else { 1 }
+pub fn smallest_cash(currency: Currency) -> i64 {
+    if currency == Currency::BDT { 100 } else { 1 }
 }
 
 /// To the nearest amount that can be handed over; a half is rounded up.
-pub const fn rounded(minor: i64, currency: Currency) -> i64 {
+pub fn rounded(minor: i64, currency: Currency) -> i64 {
     let unit = smallest_cash(currency);
     minor.saturating_add(unit / 2) / unit * unit
 }
