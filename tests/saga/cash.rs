@@ -332,6 +332,7 @@ fn what_is_collected_is_rounded_short_or_too_much() {
             Some(Ok(OrderReply::Refunds { calls, .. })) if calls.is_empty()
         ));
         assert_eq!(life.tell(OrderCommand::OpenRefunds), Ok(0));
+        assert_eq!(life.order.row().expect("a row").outside, Some(0), "no job is missing for it");
         for refund in view.refunds {
             assert_eq!((refund.amount, refund.status), (back, RefundStatus::Requested));
             let (by, reference) = (SHOP, "bKash 4711".to_owned());

@@ -123,10 +123,12 @@ impl Body {
         self.parcels.iter().filter_map(wish).collect()
     }
 
-    /// Whom outside it waits for, as its row says it.
+    /// Whom outside it waits for, as its row says it. What is given back by hand no provider is asked for.
     pub(super) fn outside(&self, order: OrderId) -> i64 {
         let waits = |waits: bool, of: i64| if waits { of } else { 0 };
-        let is_open = |refund: &Refund| matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending);
+        let by_hand = self.pays_at_the_door();
+        let is_open =
+            |refund: &Refund| !by_hand && matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending);
         waits(!self.courier_wishes(order).is_empty(), OUTSIDE_COURIER)
             .saturating_add(waits(self.refunds.iter().any(is_open), OUTSIDE_REFUND))
     }
