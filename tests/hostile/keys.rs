@@ -182,11 +182,12 @@ async fn a_path_in_another_spelling_is_the_same_path() {
             if [400, 404, 405].contains(&answer.status) && answer.status != first.status {
                 continue;
             }
-            // A sale says besides what time it is.
+            // A sale says besides what time it is, and a guest's token is made anew, valid from the second it was made in.
             let timeless = |answer: &Answer| {
                 let mut body = answer.body.clone();
-                let time = body.as_object_mut().and_then(|body| body.remove("server_time"));
-                time.map_or_else(|| answer.text.clone(), |_| body.to_string())
+                let Some(fields) = body.as_object_mut() else { return answer.text.clone() };
+                let timed = ["server_time", "token"].map(|field| fields.remove(field).is_some());
+                if timed.contains(&true) { body.to_string() } else { answer.text.clone() }
             };
             assert_eq!(
                 (answer.status, timeless(&answer)),
