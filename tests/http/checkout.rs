@@ -43,8 +43,10 @@ on_both_stores! {
             sold += 2;
             let stock = settled(&client, &admin, &vendor, &sku).await;
             assert_eq!(stock["sold"], sold, "{stock}");
-            let cart = client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
-            assert_eq!(cart.field("status"), "checked_out");
+            crate::until("the cart to be closed", async || {
+                let cart = client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
+                (cart.field("status") == "checked_out").then_some(())
+            }).await;
             let changed = client.set_line(&buyer, &sku, 1).await.expect(409);
             assert_eq!(changed.code(), "cart_checked_out");
             let again = client.checkout(&buyer, "tok_decline").send().await.expect(200);
@@ -176,7 +178,7 @@ on_both_stores! {
         let client = server.client;
         let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
-        for card in ["tok_slow_3000", "tok_lost_reply", "tok_flaky_100"] {
+        for card in ["tok_slow_60000", "tok_lost_reply", "tok_flaky_100"] {
             let buyer = client.buyer(&sku, 1).await;
             let order = client.checkout(&buyer, card).send().await.expect(201);
             assert_eq!(order.field("status"), "awaiting_payment");
@@ -264,8 +266,8 @@ on_both_stores! {
     /// Past its deadline nothing is charged: the order expires and gives everything back.
     async fn an_order_that_is_not_paid_in_time_expires(store) {
         let mut config = store.server();
-        config.node.shop.payment_ms = 300;
-        config.node.shop.hold_ms = 400;
+        config.node.shop.payment_ms = 1_000;
+        config.node.shop.hold_ms = 1_200;
         let server = Server::start_with(config, haat::app::Hooks::default()).await;
         let client = server.client;
         let admin = token(&Bearer::Admin("root".into()));
