@@ -9,7 +9,8 @@
 //! | `other` | one less is taken than was asked for |
 //! | `processing` | what the buyer has paid is being processed |
 //! | `lost`, `broken` | it is made, and the answer breaks off, or is 500, the first time |
-//! | `busy` | the first time it is answered with 429 |
+//! | `busy` | the first time it is answered with 429, to come again in a second |
+//! | `tired` | it is answered with 429, to come again in a minute |
 //! | `late` | by the time it is cancelled it was paid |
 //! | `refundfail`, `refundpending`, `refundlost` | what a refund meets |
 
@@ -169,6 +170,9 @@ impl Books {
         if payment.is("unknown") {
             return refused(422, "token_unsupported");
         }
+        if payment.is("tired") {
+            return refused(429, "tired");
+        }
         if payment.is("busy") && !std::mem::replace(&mut self.busy, true) {
             return refused(429, "busy");
         }
@@ -287,7 +291,8 @@ async fn serve(Shared(desk): Shared<Desk>, method: Method, uri: Uri, headers: He
     }
     match out {
         Out::Said(status, body) => {
-            (StatusCode::from_u16(status).expect("a status"), [("retry-after", "1")], axum::Json(body)).into_response()
+            let rest = if body["code"] == "tired" { "60" } else { "1" };
+            (StatusCode::from_u16(status).expect("a status"), [("retry-after", rest)], axum::Json(body)).into_response()
         }
         Out::Broken => {
             let broken = futures::stream::iter([Ok(bytes::Bytes::from("{")), Err(std::io::Error::other("gone"))]);
