@@ -33,6 +33,9 @@ const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
+/// A limit that a test waits out: longer than a busy machine keeps those waiting who are quick.
+const SHORT: Duration = Duration::from_secs(2);
+
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a frame's length").to_be_bytes();
     let mut bytes = vec![length[1], length[2], length[3], kind, flags];
@@ -361,8 +364,7 @@ async fn a_flood_of_continuations_ends_its_connection() {
 /// Pings and settings whose answers nobody reads do not heap up: the connection is given up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_whose_answers_nobody_reads_is_given_up() {
-    let short = Duration::from_millis(400);
-    let target = Target::start_with(Hooks::default(), |config| config.server.answer = short).await;
+    let target = Target::start_with(Hooks::default(), |config| config.server.answer = SHORT).await;
     for flood in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
         let mut h2 = H2::connect(&target).await;
         let flood = flood.repeat(1_000);
@@ -376,8 +378,7 @@ async fn a_flood_whose_answers_nobody_reads_is_given_up() {
 /// Pings keep no connection alive that asks for nothing, and a head that is never finished is asking for nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pings_and_half_heads_do_not_keep_a_connection() {
-    let short = Duration::from_millis(400);
-    let target = Target::start_with(Hooks::default(), |config| config.server.keep_alive = short).await;
+    let target = Target::start_with(Hooks::default(), |config| config.server.keep_alive = SHORT).await;
     for half in [false, true] {
         let mut h2 = H2::connect(&target).await;
         h2.is_served(1).await;
@@ -389,8 +390,8 @@ async fn pings_and_half_heads_do_not_keep_a_connection() {
             let frame = if half { frame(CONTINUATION, 0, 3, &[]) } else { frame(PING, 0, 0, &[0; 8]) };
             while !h2.0.is_closed() {
                 h2.0.send(&frame).await;
-                while timeout(short / 20, h2.next()).await.is_ok_and(|frame| frame.is_some()) {}
-                sleep(short / 20).await;
+                while timeout(SHORT / 20, h2.next()).await.is_ok_and(|frame| frame.is_some()) {}
+                sleep(SHORT / 20).await;
             }
         };
         timeout(BOUND, kept).await.expect("closed all the same");
@@ -523,8 +524,8 @@ async fn what_waits_behind_answers_that_are_not_taken_is_given_up() {
     const PAGES: u32 = 100;
     let target = Target::start_with(Hooks::default(), |config| {
         config.server.answer_bytes_per_connection = 1024 * 1024;
-        config.server.answer = Duration::from_millis(300);
-        config.server.keep_alive = Duration::from_millis(500);
+        config.server.answer = SHORT;
+        config.server.keep_alive = 2 * SHORT;
     })
     .await;
     long_page(&target, 100_000).await;
