@@ -205,7 +205,7 @@ async fn a_parcel_is_booked_once_whatever_its_answer_meets() {
         assert_eq!(shop.courier.book(&call(20, word)).await, refused("address_unsupported"), "{word}");
         assert_eq!(shop.courier.look_up(name(20)).await, Ok(None));
     }
-    let busy = call(21, "tok_429_1");
+    let busy = call(21, "tok_429_5");
     shop.courier.book(&busy).await.expect_err("it has no time");
     shop.courier.book(&busy).await.expect_err("it is left alone");
     until("it is asked again", async || shop.courier.book(&busy).await.ok()).await;

@@ -5,15 +5,16 @@ use crate::support::{Kind, SECRET, TestStore};
 use serde_json::Value;
 use std::fmt::Display;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+
+pub use crate::support::free_address;
 
 /// The longest wait for anything that must come.
 pub const BOUND: Duration = Duration::from_secs(90);
@@ -37,22 +38,6 @@ pub async fn until_within<T>(bound: Duration, what: impl Display, mut look: impl
     };
     let found = tokio::time::timeout(bound, looking).await;
     found.unwrap_or_else(|_| panic!("waited {bound:?} for {what}"))
-}
-
-/// A port that is free, and that no socket gets by chance: so a server that was killed finds its port again.
-pub fn free_address() -> SocketAddr {
-    // Systems give ports of their own choice from 32768 or 49152 on.
-    const PORTS: std::ops::Range<u32> = 20_000..32_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..PORTS.len() {
-        let number = std::process::id().wrapping_mul(61) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = PORTS.start + number % (PORTS.end - PORTS.start);
-        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port")));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no port is free");
 }
 
 /// A command of one of our binaries, which inherits no setting of ours and is killed when it is dropped.

@@ -1,6 +1,6 @@
 //! A rush by the load tester, which keeps what buyers were told, and the checks that hold a server to it.
 
-use crate::process::{Haat, command, output, until};
+use crate::process::{BOUND, Haat, command, output, until};
 use crate::support::client::Client;
 use crate::support::token;
 use haat::http::auth::Bearer;
@@ -97,7 +97,7 @@ impl Rush {
 
     /// Waits for its end; the load tester must have found all in order.
     pub async fn end(self) -> Told {
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), self.load.wait_with_output()).await;
+        let ended = tokio::time::timeout(2 * BOUND, self.load.wait_with_output()).await;
         let output = ended.expect("the rush ends").expect("its output");
         let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{}\n{said}\n{errors}", output.status);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// The most bytes of an answer here.
 const MOST: usize = 1_000;
@@ -153,9 +153,10 @@ async fn nobody_is_sent_on_to_somebody_else() {
 #[tokio::test]
 async fn what_fails_says_whether_anything_was_sent() {
     let patient = client(Trust::Nobody, LONG, LONG);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let nobody = listener.local_addr().expect("an address");
-    drop(listener);
+    // A port on which nobody listens, and which nobody else is given meanwhile.
+    let taken = TcpSocket::new_v4().expect("a socket");
+    taken.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let nobody = taken.local_addr().expect("an address");
     let mut said = vec![not_sent(asks(&patient, "http", nobody).await)];
     for answer in ["", "nonsense\r\n\r\n", "HTTP/1.1 200 Yes\r\ncontent-length: 9\r\n\r\nhalf"] {
         let outside = Outside::says(answer, true).await;

@@ -5,13 +5,12 @@ use crate::couriers::{Depot, notify, server_at, ship};
 use crate::rates::Ahead;
 use crate::support::client::{Client, checkout_body};
 use crate::support::redirect::SECRET;
-use crate::support::{Server, TestStore, token};
+use crate::support::{Server, TestStore, free_address, token};
 use crate::{goodwill, on_both_stores, order_once, until};
 use haat::app::Hooks;
 use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
-use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -94,9 +93,7 @@ struct Sandbox {
 
 impl Sandbox {
     async fn start(directory: &std::path::Path) -> (Self, String) {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address: SocketAddr = free.local_addr().expect("its address");
-        drop(free);
+        let address = free_address();
         let mut command = Command::new(env!("CARGO_BIN_EXE_haat"));
         command.args(["sandbox", "--listen", &address.to_string(), "--data-dir"]).arg(directory);
         for (name, _) in std::env::vars_os() {

@@ -16,7 +16,9 @@ use haat::persistence::log_writer::decode;
 use haat::persistence::{self, Mode, Options, Place, StoreConfig};
 use haat::ports::keys::SigningKeys;
 use sqlx::{Connection, Executor};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -242,6 +244,22 @@ pub async fn records(store: &TestStore) -> Vec<String> {
 /// An id that nothing has.
 pub fn fresh_uuid() -> uuid::Uuid {
     haat::ports::Clock::new_uuid(&haat::adapters::clock::SystemClock::default())
+}
+
+/// A port that is free, and that no socket gets by chance: so a server that was killed finds its port again.
+pub fn free_address() -> SocketAddr {
+    // Systems give ports of their own choice from 32768 or 49152 on.
+    const PORTS: std::ops::Range<u32> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..PORTS.len() {
+        let number = std::process::id().wrapping_mul(61) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port")));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// A token of this role.

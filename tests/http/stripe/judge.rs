@@ -3,9 +3,9 @@
 
 use super::shop::Shop;
 use crate::on_both_stores;
-use crate::support::TestStore;
 use crate::support::client::{Answer, Buyer, Client};
 use crate::support::stripe::{KEY, SECRET};
+use crate::support::{TestStore, free_address};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -37,7 +37,7 @@ impl Judge {
     async fn start() -> Option<Self> {
         let python = std::env::var_os("HAAT_LOCALSTRIPE").filter(|python| !python.is_empty());
         assert!(python.is_some() || std::env::var_os("HAAT_REQUIRE_LOCALSTRIPE").is_none(), "localstripe is not there");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let free = free_address();
         let mut command = Command::new(python?);
         command.args(["-m", "localstripe", "--from-scratch", "--port", &free.port().to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

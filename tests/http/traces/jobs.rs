@@ -142,7 +142,7 @@ async fn a_restart_ends_the_trace_and_not_the_job() {
     let (first, collector) = Sink::start().await;
     let server = traced(&store, collector, "0", 8_192, true).await;
     let (_, sku) = server.client.shop(&admin(), "10.00", 5).await;
-    buys(&server.client, &sku, "rahim+429_4@example.com", &traceparent("01")).await;
+    buys(&server.client, &sku, "rahim+429_8@example.com", &traceparent("01")).await;
     let is_put_off = |tries| move |job: &Value| job["state"] == "due" && job["tries"] == tries;
     job(&server.client, "order_paid_mail", is_put_off(1)).await;
     server.stop().await;
