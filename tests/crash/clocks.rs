@@ -41,7 +41,8 @@ async fn a_clock_that_was_ahead_once_does_not_stop_time() {
     let shown = ready.body["clock_ahead_seconds"].as_i64().expect("seconds");
     assert!((6 * 3600 - 120..=6 * 3600).contains(&shown), "{}", ready.text);
     server
-        .logged("the newest frame is ahead of the clock: time goes on from it at nine tenths of its speed", "seconds");
+        .logged("the newest frame is ahead of the clock: time goes on from it at nine tenths of its speed", "seconds")
+        .await;
     let admin = token(&Bearer::Admin("root".into()));
     let (_, sku) = server.client.shop(&admin, "10.00", 5).await;
     let buyer = server.client.buyer(&sku, 1).await;

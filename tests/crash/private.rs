@@ -1,6 +1,6 @@
 //! Nobody but its owner may look at what a shop has on its disk, whatever the umask was and whatever an earlier version left behind.
 
-use crate::process::{BOUND, Haat, command, free_address, haat, output};
+use crate::process::{BOUND, Haat, command, free_address, haat, output, until};
 use crate::support::{Kind, SECRET, TestStore, token};
 use haat::http::auth::Bearer;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -88,11 +88,11 @@ async fn a_server_and_its_tools_keep_all_to_themselves(kind: Kind, umask: &str) 
     }
     let mut server = Haat::begin_as(haat_with_umask(umask), &store, &data_dir, address);
     server.ready().await;
-    let log = server.log();
     for path in all_in(&data_dir) {
         let said = format!("\"path\":\"{}\"", path.display());
-        let closed = log.lines().any(|line| line.contains("others could look at this") && line.contains(&said));
-        assert!(closed, "{} is not told of in: {log}", path.display());
+        let is_told = |line: &str| line.contains("others could look at this") && line.contains(&said);
+        let told = async || server.log().lines().any(is_told).then_some(());
+        until(format_args!("{} to be told of", path.display()), told).await;
     }
     is_private(&data_dir);
     server.signal("TERM").await;

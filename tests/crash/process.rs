@@ -185,12 +185,14 @@ impl Haat {
         self.log.lock().expect("no panic").join("\n")
     }
 
-    /// A field of the log line with this message.
-    pub fn logged(&self, message: &str, field: &str) -> Value {
-        let lines = self.log.lock().expect("no panic");
-        let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let line = lines.find(|line| line["message"] == message);
-        line.unwrap_or_else(|| panic!("'{message}' is not in the log"))[field].clone()
+    /// A field of the log line with this message, once it is there: what was said before an answer may be read after it.
+    pub async fn logged(&self, message: &str, field: &str) -> Value {
+        until(format_args!("'{message}' in the log"), async || {
+            let lines = self.log.lock().expect("no panic");
+            let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.find(|line| line["message"] == message).map(|line| line[field].clone())
+        })
+        .await
     }
 
     /// Fails when it logged an error; a panic is one.

@@ -24,8 +24,8 @@ async fn on_a_database_the_sandbox_is_on_only_when_asked_for() {
     let mut without = Haat::begin_with(command, &store, store.data_dir(), address);
     without.ready().await;
     let said = "unpaid orders wait for a payment method that is not configured any more";
-    assert_eq!(without.logged(said, "method"), "sandbox");
-    assert_eq!(without.logged(said, "orders"), 2);
+    assert_eq!(without.logged(said, "method").await, "sandbox");
+    assert_eq!(without.logged(said, "orders").await, 2);
     let buyer = without.client.buyer(&sku, 1).await;
     let refused = without.client.checkout(&buyer, "tok_approve").send().await.expect(422);
     assert_eq!(refused.code(), "payment_unsupported");

@@ -19,7 +19,7 @@ on_both_stores! {
             server.said_no_error();
             let stopped = server.log();
             server = Haat::start(&store, address).await;
-            let replayed = server.logged("recovered", "records");
+            let replayed = server.logged("recovered", "records").await;
             assert_eq!(replayed, 0, "records are replayed after an orderly stop: {stopped}");
         }
         let told = rush.end().await;
@@ -40,8 +40,8 @@ async fn signals_stop_in_order_or_not_at_all() {
         server.signal(signal).await;
         assert_eq!(server.ended().await.code(), Some(0), "{signal}: {}", server.log());
         server.said_no_error();
-        assert_eq!(server.logged("asked to stop", "level"), "INFO");
-        server.logged("stopped: everything is durable, and snapshots and read tables are written", "level");
+        assert_eq!(server.logged("asked to stop", "level").await, "INFO");
+        server.logged("stopped: everything is durable, and snapshots and read tables are written", "level").await;
     }
 }
 
@@ -79,7 +79,7 @@ async fn a_stop_before_it_is_ready_is_an_orderly_one() {
         second.signal(signal).await;
         assert_eq!(second.ended().await.code(), Some(0), "{signal}: {}", second.log());
         second.said_no_error();
-        assert_eq!(second.logged("stopped before it took requests", "level"), "INFO");
+        assert_eq!(second.logged("stopped before it took requests", "level").await, "INFO");
         first.kill().await;
     }
 }

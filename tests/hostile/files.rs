@@ -32,7 +32,7 @@ async fn served(haat: &Haat, count: usize) -> Vec<Wire> {
 async fn a_low_soft_limit_is_raised() {
     let store = TestStore::new(Kind::Sqlite).await;
     let haat = limited(&store, "ulimit -S -n 256").await;
-    assert_eq!(haat.logged("open files", "found"), "256");
+    assert_eq!(haat.logged("open files", "found").await, "256");
     let wires = served(&haat, 400).await;
     unharmed(haat.client).await;
     drop(wires);
@@ -44,7 +44,7 @@ async fn a_low_soft_limit_is_raised() {
 async fn a_low_hard_limit_leaves_the_store_its_files() {
     let store = TestStore::new(Kind::Sqlite).await;
     let haat = limited(&store, "ulimit -n 256").await;
-    let most = haat.logged("open files", "connections").as_u64().expect("a number");
+    let most = haat.logged("open files", "connections").await.as_u64().expect("a number");
     assert!((64..256 - 64).contains(&most), "{most}");
     let mut wires = served(&haat, usize::try_from(most).expect("few") - 1).await;
     // One place is left: the store works for whoever has it, again and again.
