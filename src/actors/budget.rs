@@ -285,7 +285,8 @@ mod tests {
     async fn a_checkout_whose_order_never_comes_to_be_keeps_its_budget_as_long_as_it_may_wait() {
         let market = Market::open(Bench::with_hook(panics_at("Place", 0)), 1).await;
         let timers = tokio::spawn(market.bench.node.clone().run_timers());
-        market.abandoned(1, Duration::from_millis(500)).await;
+        // It is to be seen before its time is over, also where the thread of the actors stands still for a while.
+        market.abandoned(1, Duration::from_secs(5)).await;
         until("the order to be asked", || {
             market.bench.log_writer.let_go();
             market.bench.node.is_live(market.order_of(1).entity())

@@ -454,7 +454,8 @@ impl Bench {
 
 /// Waits for something that another thread does.
 pub(super) async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(5), async {
+    // Much longer than a busy machine takes: only a test that fails waits for so long.
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

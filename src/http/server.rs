@@ -433,9 +433,8 @@ mod tests {
         text
     }
 
-    /// How long it takes until the other side closes.
-    async fn closed_after(stream: &mut TcpStream) -> Duration {
-        let started = now();
+    /// How long after this moment the other side closes.
+    async fn closed_after(started: Instant, stream: &mut TcpStream) -> Duration {
         let mut rest = Vec::new();
         let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("closed");
         now() - started
@@ -479,7 +478,7 @@ mod tests {
         stream.write_all(b"GET /flood HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         // Whoever is given up has nothing to take but what was on its way.
         sleep(3 * SHORT).await;
-        closed_after(&mut stream).await;
+        closed_after(now(), &mut stream).await;
         let (body, _connection) = h2_stream(served.address, "/flood").await;
         sleep(3 * SHORT).await;
         assert!(timeout(SOON, body.collect()).await.expect("an end").is_err(), "the connection is gone");
@@ -488,16 +487,18 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_never_says_anything_is_closed() {
         let served = served(ServerSettings { header_read: SHORT, ..settings() }).await;
+        // The server counts from when it has the connection, which is not before this.
+        let started = now();
         let mut stream = TcpStream::connect(served.address).await.unwrap();
-        assert!(closed_after(&mut stream).await >= SHORT / 2);
+        assert!(closed_after(started, &mut stream).await >= SHORT / 2);
     }
 
     #[tokio::test]
     async fn a_head_that_drips_is_cut_off_though_every_byte_comes_in_time() {
         let served = served(ServerSettings { header_read: SHORT, ..settings() }).await;
         let mut stream = fast(served.address).await;
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
         let started = now();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
         loop {
             let written = stream.write_all(b"x").await;
             let read = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());
@@ -514,12 +515,14 @@ mod tests {
     async fn an_idle_connection_lives_longer_than_a_head_may_take_and_no_longer_than_it_may() {
         let served = served(ServerSettings { header_read: SHORT, keep_alive: 10 * SHORT, ..settings() }).await;
         let mut stream = fast(served.address).await;
+        let mut asked = now();
         for _ in 0..2 {
             sleep(2 * SHORT).await;
+            asked = now();
             stream.write_all(GET).await.unwrap();
             read_until(&mut stream, "fast").await;
         }
-        assert!(closed_after(&mut stream).await >= 5 * SHORT);
+        assert!(closed_after(asked, &mut stream).await >= 5 * SHORT);
     }
 
     #[tokio::test]
@@ -543,8 +546,8 @@ mod tests {
     async fn an_answer_that_nobody_reads_is_given_up() {
         let mut served = served(ServerSettings { answer: SHORT, ..settings() }).await;
         let mut stream = TcpStream::connect(served.address).await.unwrap();
-        stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let started = now();
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         timeout(SOON, served.gone.recv()).await.expect("the answer leaves memory").unwrap();
         assert!(now() - started >= SHORT / 2);
         // What the sockets had taken is all that comes.
@@ -578,7 +581,7 @@ mod tests {
         let served = served(ServerSettings { connections: 2, ..settings() }).await;
         let (first, mut second) = (fast(served.address).await, fast(served.address).await);
         let mut third = TcpStream::connect(served.address).await.unwrap();
-        closed_after(&mut third).await;
+        closed_after(now(), &mut third).await;
         second.write_all(GET).await.unwrap();
         read_until(&mut second, "fast").await;
         drop(first);
@@ -631,8 +634,8 @@ mod tests {
         let Served { address, stop, ended, go, .. } = served;
         stop.send(()).unwrap();
         // The request is still in flight while these close.
-        closed_after(&mut idle).await;
-        closed_after(&mut silent).await;
+        closed_after(now(), &mut idle).await;
+        closed_after(now(), &mut silent).await;
         assert!(!ended.is_finished());
         go.add_permits(1);
         let answer = read_until(&mut busy, "slow").await;

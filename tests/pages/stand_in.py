@@ -123,7 +123,7 @@ class StandIn:
             self.lives.append(url.query)
             if self.busy > 0:
                 self.busy -= 1
-                return 503, [("Retry-After", "2")], {"type": "about:blank", "title": "busy", "status": 503, "code": "overloaded", "detail": "one life is read at a time"}
+                return 503, [("Retry-After", "5")], {"type": "about:blank", "title": "busy", "status": 503, "code": "overloaded", "detail": "one life is read at a time"}
             last = int(query.get("to", many))
             return {**recorded.history(int(query.get("from", max(1, last - 49))), last, many), **({"unreadable": many + 1} if self.quarantined else {})}
         if order and self.quarantined:

@@ -50,7 +50,9 @@ impl Fixture {
             None => Place::Sqlite(self.directory.path().to_path_buf()),
             Some(database) => Place::Postgres(database.url.clone()),
         };
-        let options = Options { query_connections: 2, read_connections: 2, ..Options::default() };
+        // Patient: many tests may be at the database's server, and many ask at once for a connection of the few.
+        let connect_timeout = Duration::from_secs(30);
+        let options = Options { query_connections: 2, read_connections: 2, connect_timeout, ..Options::default() };
         StoreConfig { place, archive: None, options }
     }
 

@@ -3,6 +3,8 @@
 
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/random.rs"]
+mod random;
 
 // The simulation, of which only its store is used here.
 macro_rules! of_the_simulation {

@@ -1,5 +1,6 @@
 //! The read tables give back what was written, in the order that was asked for.
 
+use crate::random::config;
 use crate::samples::{
     at, customer_row, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta,
     vendor_id, vendor_rows, write_all,
@@ -14,7 +15,7 @@ use haat::domain::time::Timestamp;
 use haat::domain::vendor::SkuTerms;
 use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -278,7 +279,7 @@ on_both_stores! {
         let (store, owned) = fixture.open_and_take().await;
         let runtime = tokio::runtime::Handle::current();
         let checked = tokio::task::spawn_blocking(move || {
-            let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+            let mut runner = TestRunner::new(config(24));
             runner.run(&prop::collection::vec(any_order(), 1..12), |orders| {
                 runtime.block_on(write_and_read_back(&store, &owned, orders))
             })

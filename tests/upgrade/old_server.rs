@@ -79,7 +79,8 @@ impl OldServer {
         let options = options.disable_statement_logging().options([
             ("synchronous_commit", "on"),
             ("statement_timeout", "60s"),
-            ("idle_in_transaction_session_timeout", "10s"),
+            // The tests hold its transactions open until something has happened, which may take long on a busy machine.
+            ("idle_in_transaction_session_timeout", "60s"),
             ("haat.whole_orders", if version.later { "on" } else { "" }),
         ]);
         let connect = async || options.connect().await.expect("the database answers");

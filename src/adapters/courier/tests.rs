@@ -66,7 +66,7 @@ impl Double {
                 heard.lock().expect("a list").push(asked);
                 let length = if status == 0 { body.len() + 1 } else { body.len() };
                 let head = format!(
-                    "HTTP/1.1 {} OK\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n",
+                    "HTTP/1.1 {} OK\r\nretry-after: 60\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n",
                     status.max(200)
                 );
                 // Whoever has read enough is gone.

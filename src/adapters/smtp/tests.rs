@@ -5,7 +5,7 @@ use crate::domain::time::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use uuid::Uuid;
 
 /// What a mail server that follows a script does at one step.
@@ -137,9 +137,10 @@ async fn each_step_that_fails_says_what_is_known_of_the_mail() {
 
 #[tokio::test]
 async fn nobody_there_is_a_silence() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    // A port that nobody listens on, and that nobody else is given meanwhile.
+    let taken = TcpSocket::new_v4().expect("a socket");
+    taken.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = taken.local_addr().expect("an address");
     assert_eq!(shown(&smtp(address).send(&mail(1)).await), ("failed", Some(true)));
 }
 
