@@ -22,12 +22,17 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 # Whatever the environment says about a server is meant for another one.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("HAAT_") and name != "DATABASE_URL"}
 PASSWORD = "seven boats on the Padma"
+# Ports that were given out: of two that are asked for before either is used, each is another.
+GIVEN = set()
 
 
 def free_port():
     """One that the system gives to nobody who connects somewhere: so it is free still when the server comes, and when it comes again."""
     while True:
         port = random.randrange(20_000, 32_000)
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
         with socket.socket() as one:
             try:
                 one.bind(("127.0.0.1", port))
