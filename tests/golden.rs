@@ -32,9 +32,9 @@ use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
     Address, Amounts, BillHead, Credit, CreditReason, CreditSeed, CreditedLine, Dispute, DisputeStatus, DisputeTold,
-    InlineDetails, LostShare, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView,
-    PaymentChoice, PaymentStatus, Placement, Refund, RefundAsked, RefundPreview, RefundStatus, RefundTold, Resolution,
-    ResolveAs, SubOrderStatus, SubOrderView, TimelineEntry, Trouble, Waits, Wanted,
+    InlineDetails, LostShare, Milestone, NoCash, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
+    OrderView, PaymentChoice, PaymentStatus, Placement, Refund, RefundAsked, RefundPreview, RefundStatus, RefundTold,
+    Resolution, ResolveAs, SubOrderStatus, SubOrderView, TimelineEntry, Trouble, Waits, Wanted,
 };
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
@@ -348,6 +348,11 @@ fn refusals() -> Vec<Reject> {
         Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
         Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::CommandPoisoned,
+        Reject::CodNotAvailable {
+            why: NoCash::Amount,
+            vendor_ids: Vec::new(),
+            maximum: Some(Money::new(2_000_000, Currency::BDT)),
+        },
     ]
 }
 

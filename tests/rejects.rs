@@ -687,6 +687,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         // Given by the bill.
         Reject::CodNotAvailable { .. } => {
             // Before the vendor that does not ship there.
+            // An order that comes to too much: see `an_order_that_comes_to_more_than_the_shop_takes_at_the_door_is_refused`.
             vec![billed(&[(0, "BD"), (1, "IN")], 1, false, true)]
         }
         // Before what is too large, and before a coupon that takes nothing off.

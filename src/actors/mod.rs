@@ -20,6 +20,7 @@ mod prices;
 pub mod quotas;
 mod registry;
 mod sent;
+mod settings;
 mod shell;
 pub mod shop;
 mod sights;

@@ -2,7 +2,7 @@
 
 use crate::actors::node::Node;
 use crate::domain::knowledge::Prices;
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::pricing::Tables;
 use std::sync::Arc;
 
@@ -13,5 +13,10 @@ impl Prices for Node {
 
     fn least(&self, method: &str, currency: Currency) -> i64 {
         self.providers.iter().find_map(|provider| provider.least(method, currency)).unwrap_or(1)
+    }
+
+    fn most_at_the_door(&self, currency: Currency) -> Option<i64> {
+        let of_currency = |most: &&Money| most.currency == currency;
+        self.settings.cash_maximum.iter().find(of_currency).map(|most| most.minor)
     }
 }

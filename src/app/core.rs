@@ -162,7 +162,7 @@ impl Core {
             gateways,
             threads,
             runtime: tokio::runtime::Handle::current(),
-            settings,
+            settings: settings.clone(),
             on_decide,
             as_of: as_of.clone(),
         };

@@ -208,7 +208,7 @@ impl App {
             new_jobs,
             tracer,
             threads: arbiters.threads(),
-            settings: config.node,
+            settings: config.node.clone(),
             checkpoints: CheckpointSettings::default(),
             on_decide: hooks.on_decide,
             on_fatal,

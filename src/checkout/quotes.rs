@@ -9,6 +9,7 @@ use crate::domain::coupon::Judged;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
+use crate::domain::order::within_maximum;
 use crate::domain::pricing::{Basket, Bill, Destination, Good, ON_DELIVERY, ShippingMethod, Tables, bill, offers};
 use crate::domain::reject::Reject;
 use crate::limits;
@@ -152,6 +153,8 @@ impl Shop {
             points: 0,
         };
         let bill = judged.billed(|promotions| bill(&Basket { promotions, ..basket }))?;
+        // As the order will say it, once all is held.
+        within_maximum(asked.method.as_deref().unwrap_or_default(), bill.total(), cart.currency, knowledge.prices)?;
         let coupons = judged.told(&bill);
         let mut all = Vec::with_capacity(bill.shares.len());
         for share in &bill.shares {

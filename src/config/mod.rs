@@ -355,6 +355,7 @@ impl Config {
         let rates = args.edge.rates(args.listen)?;
         let origins = args.edge.origins()?;
         let trace = args.trace.settings()?;
+        let cash_maximum = args.cash.maximum()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -376,6 +377,7 @@ impl Config {
                 cash_open_orders: args.cash.open_orders(),
                 cash_refusals: args.cash.cash_refusals,
             },
+            cash_maximum,
             payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,
             idle: Duration::from_secs(args.idle_seconds),

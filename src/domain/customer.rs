@@ -164,7 +164,7 @@ impl Customer {
 
     /// Whether one more order may be paid at the door.
     fn may_pay_cash(&self, settings: &Settings, now: Timestamp) -> Result<(), Reject> {
-        let refuse = |why| Err(Reject::CodNotAvailable { why, vendor_ids: Vec::new() });
+        let refuse = |why| Err(Reject::CodNotAvailable { why, vendor_ids: Vec::new(), maximum: None });
         let counts = |at: &&Timestamp| now.millis_since(**at) < limits::CASH_REFUSALS_MS;
         if self.cash.len() >= settings.cash_open_orders as usize {
             return refuse(NoCash::OpenOrders);

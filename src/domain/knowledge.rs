@@ -87,6 +87,8 @@ pub trait Prices {
     fn tables(&self) -> Option<Arc<Tables>>;
     /// The least that a payment method takes in a currency, in minor units.
     fn least(&self, method: &str, currency: Currency) -> i64;
+    /// The most that an order may come to which is paid at the door, in minor units of a currency; `None` for any amount.
+    fn most_at_the_door(&self, currency: Currency) -> Option<i64>;
 }
 
 /// A shop that taxes nothing, and ships everywhere for nothing.
@@ -98,6 +100,9 @@ impl Prices for Plain {
     }
     fn least(&self, _: &str, _: Currency) -> i64 {
         1
+    }
+    fn most_at_the_door(&self, _: Currency) -> Option<i64> {
+        None
     }
 }
 

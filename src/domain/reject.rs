@@ -330,7 +330,8 @@ rejects! {
         text: "the quote does not hold any more: {}", why.name()
     }
 
-    /// It cannot be paid on delivery: no shipping method that was chosen, or that serves there, takes that, or the buyer has had too many such orders.
+    /// It cannot be paid on delivery: no shipping method that was chosen, or that serves there, takes that, or the buyer has had too many such orders,
+    /// or it comes to too much.
     CodNotAvailable {
         /// Why.
         #[serde(default = "NoCash::method", skip_serializing_if = "NoCash::is_method")]
@@ -338,6 +339,9 @@ rejects! {
         /// Whose methods, where it is for them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         vendor_ids: Vec<VendorId> = vec![VendorId::from_uuid(Uuid::nil())],
+        /// The most that it may come to, where it comes to more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        maximum: Option<Money> = None,
     } = Conflict {
         code: "cod_not_available", title: "It cannot be paid on delivery",
         text: "{}", why.text()

@@ -336,10 +336,11 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
             told.extend([("sku_id", json!(sku_id)), ("max_quantity", json!(limit))]);
         }
         Reject::AddressNotServed { vendor_ids } => told.push(("vendor_ids", json!(vendor_ids))),
-        Reject::CodNotAvailable { why, vendor_ids } => {
+        Reject::CodNotAvailable { why, vendor_ids, maximum } => {
             // Where nothing is said it is for the methods of these vendors.
             told.extend((*why != NoCash::Method).then(|| ("why", json!(why))));
             told.extend((!vendor_ids.is_empty()).then(|| ("vendor_ids", json!(vendor_ids))));
+            told.extend(maximum.map(|maximum| ("maximum", json!(MoneyBody(maximum)))));
         }
         Reject::AmountBelowMinimum { minimum } => told.push(("minimum", json!(MoneyBody(*minimum)))),
         Reject::RefundExceedsPayment { refundable } => told.push(("refundable", json!(MoneyBody(*refundable)))),

@@ -5,7 +5,9 @@ use crate::paid::{Paid, bdt};
 use crate::support::client::{Buyer, Client, checkout_body};
 use crate::support::{Server, TestStore, token};
 use crate::until;
+use haat::app::Hooks;
 use haat::domain::ids::VendorId;
+use haat::domain::money::{Currency, Money};
 use haat::domain::who::VendorRole;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -232,6 +234,38 @@ on_both_stores! {
             (check_out(client, &again, &at_the_door(PHONE)).await.status == 201).then_some(())
         }).await;
         first.audit_is_clean(&store).await;
+    }
+
+    /// The quote says it as the checkout does, and before that nothing is held. What comes to no more is taken, and what is paid before has no maximum.
+    async fn an_order_may_not_come_to_more_than_the_shop_takes_at_the_door(store) {
+        let mut config = store.server();
+        config.node.cash_maximum = vec![Money::new(1, "USD".parse().unwrap()), Money::new(4_040, Currency::BDT)].into();
+        let server = Server::start_with(config, Hooks::default()).await;
+        let (client, admin) = (&server.client, token(&Bearer::Admin("root".into())));
+        let (vendor, sku) = client.shop(&admin, "20.20", 9).await;
+        let quote = async |buyer: &Buyer, method: Value| {
+            let mut body = json!({"shipping_address": at_the_door(PHONE)["shipping_address"]});
+            body["payment_method"] = method;
+            client.post(&format!("/v1/carts/{}/quote", buyer.cart), &body).bearer(&buyer.token).send().await
+        };
+        let buyer = client.buyer(&sku, 3).await;
+        let quoted = quote(&buyer, json!("cash_on_delivery")).await.expect(409);
+        let refused = check_out(client, &buyer, &at_the_door(PHONE)).await.expect(409);
+        for told in [&quoted, &refused] {
+            assert_eq!((told.code(), &told.body["why"]), ("cod_not_available", &json!("amount")));
+            assert_eq!(told.body["maximum"], bdt("40.40"));
+        }
+        let available = async || client.get(&format!("/v1/vendors/{vendor}/skus/{sku}")).bearer(&admin).send().await.expect(200).body["available"].clone();
+        until("all of it is there again", async || (available().await == json!(9)).then_some(())).await;
+        for method in [json!("sandbox"), Value::Null] {
+            assert_eq!(quote(&buyer, method).await.expect(200).body["total"], bdt("60.60"));
+        }
+        check_out(client, &buyer, &checkout_body("tok_approve")).await.expect(201);
+        let buyer = client.buyer(&sku, 2).await;
+        assert_eq!(quote(&buyer, json!("cash_on_delivery")).await.expect(200).body["total"], bdt("40.40"));
+        let order = check_out(client, &buyer, &at_the_door(PHONE)).await.expect(201);
+        assert_eq!(order.field("status"), "confirmed");
+        server.stop().await;
     }
 
     /// Who brings it must be able to call; and who pays otherwise needs a means of payment.

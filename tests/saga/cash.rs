@@ -1,5 +1,6 @@
 //! Orders that are paid at the door: how they are accepted, what is collected for each share, and what becomes of what is missing or too much.
 
+use crate::world::Priced;
 use haat::domain::buyer::{Buyer, Mint};
 use haat::domain::cart::CartLine;
 use haat::domain::courier::CourierStatus;
@@ -68,6 +69,10 @@ struct Life {
 
 impl Life {
     fn placed() -> Self {
+        Self::placed_with("cash_on_delivery")
+    }
+
+    fn placed_with(method: &str) -> Self {
         let line = |which: usize| CartLine {
             sku: sku(which),
             vendor: vendor(which),
@@ -80,7 +85,7 @@ impl Life {
             cart: CartId::from_uuid(Uuid::from_u128(1)),
             attempt: 1,
             owner: Owner::Guest,
-            payment: PaymentChoice { method: "cash_on_delivery".into(), token: String::new() },
+            payment: PaymentChoice { method: method.into(), token: String::new() },
             expected_total: Money::new(3 * PRICES[0] + PRICES[1], Currency::BDT),
             lines: vec![line(0), line(1)],
             hold_ms: 10_000,
@@ -257,7 +262,7 @@ fn it_is_accepted_once_all_is_held_and_it_is_counted() {
 fn whoever_has_too_many_open_is_refused_and_everything_is_given_back() {
     for why in [NoCash::OpenOrders, NoCash::Refusals] {
         let mut life = Life::held();
-        let reason = Reject::CodNotAvailable { why, vendor_ids: Vec::new() };
+        let reason = Reject::CodNotAvailable { why, vendor_ids: Vec::new(), maximum: None };
         life.tell(OrderCommand::LegRefused { with: party(), reason: reason.clone() }).unwrap();
         assert_eq!(life.steps(), [Step::Release, Step::Release]);
         for which in 0..2 {
@@ -278,6 +283,47 @@ fn whoever_has_too_many_open_is_refused_and_everything_is_given_back() {
     life.tell(OrderCommand::Cancel { by: SHOP }).unwrap();
     assert_eq!(life.steps(), [Step::Release, Step::Release, Step::DropCash]);
     assert_eq!(life.says(Step::DropCash), CustomerCommand::CloseCash { order: order_id(), refused: false });
+}
+
+/// By the total that it comes to when all is held, whatever its buyer expects; of an order that is paid before, nothing is limited.
+#[test]
+fn an_order_that_comes_to_more_than_the_shop_takes_at_the_door_is_refused() {
+    let total = 3 * PRICES[0] + PRICES[1];
+    let at_the_door = "cash_on_delivery";
+    for (method, most, unit_price, ends) in [
+        (at_the_door, None, PRICES[1], "priced"),
+        (at_the_door, Some(total), PRICES[1], "priced"),
+        (at_the_door, Some(total - 1), PRICES[1], "refused"),
+        (at_the_door, Some(1), PRICES[1], "refused"),
+        // What it comes to goes before what the buyer expects.
+        (at_the_door, Some(total), PRICES[1] + 1, "refused"),
+        (at_the_door, Some(total + 1), PRICES[1] + 1, "differs"),
+        ("sandbox", Some(1), PRICES[1], "priced"),
+    ] {
+        let mut life = Life::placed_with(method);
+        let lines = vec![HeldLine::at_list_price(sku(0), PIECES[0], PRICES[0])];
+        life.tell(OrderCommand::StockHeld { vendor: vendor(0), lines }).unwrap();
+        let lines = vec![HeldLine::at_list_price(sku(1), PIECES[1], unit_price)];
+        let held = OrderCommand::StockHeld { vendor: vendor(1), lines };
+        let prices = Priced { most_at_the_door: most, ..Priced::default() };
+        let events = life.order.decide(&held, &Knowledge { prices: &prices, ..Knowledge::NOTHING }, NOW).unwrap();
+        let ended = match &events[1] {
+            OrderEvent::Priced { total: priced, .. } if *priced == total => "priced",
+            OrderEvent::PriceDiffered { actual_total, .. } if *actual_total == total + 1 => "differs",
+            OrderEvent::BillRefused { reason } => {
+                let maximum = most.map(|most| Money::new(most, Currency::BDT));
+                let refused = Reject::CodNotAvailable { why: NoCash::Amount, vendor_ids: Vec::new(), maximum };
+                assert_eq!((reason, events.len()), (&refused, 2));
+                "refused"
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ended, ends, "{method} {most:?} {unit_price}");
+        // It is told so as it is of every refusal of its bill, and what is held is given back.
+        events.iter().for_each(|event| life.order.apply(event, NOW));
+        let given_back = [Step::Release, Step::Release];
+        assert_eq!(life.steps() == given_back, ends != "priced", "{:?}", life.steps());
+    }
 }
 
 #[test]

@@ -168,6 +168,8 @@ pub struct Priced {
     pub tables: Option<std::sync::Arc<haat::domain::pricing::Tables>>,
     /// The least that is paid, in minor units.
     pub least: i64,
+    /// The most that is paid at the door, in minor units.
+    pub most_at_the_door: Option<i64>,
 }
 
 impl Prices for Priced {
@@ -176,6 +178,9 @@ impl Prices for Priced {
     }
     fn least(&self, _: &str, _: haat::domain::money::Currency) -> i64 {
         self.least
+    }
+    fn most_at_the_door(&self, _: haat::domain::money::Currency) -> Option<i64> {
+        self.most_at_the_door
     }
 }
 

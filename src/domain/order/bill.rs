@@ -1,5 +1,6 @@
 //! What an order costs: computed once, when all of its stock is held, at the prices at which it is held.
 
+use super::cash::within_maximum;
 use super::legs::{LegState, Party};
 use super::state::Body;
 use super::{OrderEvent, OrderLine, TakenCoupon};
@@ -58,6 +59,7 @@ impl Body {
         events: &mut Vec<OrderEvent>,
     ) -> Result<(), Reject> {
         let Billed { total, bill, coupons } = self.billed(held, knowledge, now)?;
+        within_maximum(&self.payment.method, total, self.currency, knowledge.prices)?;
         if total != self.expected_total {
             let held_in = |line: &OrderLine| held.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
             let missed = |line: &OrderLine| line.sale.filter(|_| held_in(line).unwrap_or(line.sale) != line.sale);

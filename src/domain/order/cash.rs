@@ -18,6 +18,7 @@ use super::state::{Body, Phase};
 use super::{Leg, LegState, Order, OrderEvent, Party, PaymentStatus};
 use crate::domain::buyer::Mint;
 use crate::domain::ids::{CreditId, CustomerId, RefundId, ShipmentId, VendorId};
+use crate::domain::knowledge::Prices;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::pricing::ON_DELIVERY;
 use crate::domain::reject::Reject;
@@ -37,6 +38,8 @@ named!(
     Refusals "refusals",
     /// The sale does not say that it may be paid so.
     Sale "sale",
+    /// It comes to more than the shop takes at the door.
+    Amount "amount",
 );
 
 impl NoCash {
@@ -57,6 +60,7 @@ impl NoCash {
             Self::OpenOrders => "too many orders of this buyer wait to be paid at the door",
             Self::Refusals => "too many parcels of this buyer were refused at the door",
             Self::Sale => "this sale is not paid on delivery",
+            Self::Amount => "an order that comes to so much is not paid on delivery",
         }
     }
 }
@@ -95,6 +99,18 @@ pub struct Collection {
     /// What it was rounded by.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rounding: i64,
+}
+
+/// Whether an order that comes to so much, in minor units, may be paid by this method: at the door only up to the shop's maximum.
+///
+/// # Errors
+/// [`Reject::CodNotAvailable`].
+pub fn within_maximum(method: &str, total: i64, currency: Currency, prices: &dyn Prices) -> Result<(), Reject> {
+    let most = prices.most_at_the_door(currency).filter(|most| method == ON_DELIVERY && total > *most);
+    most.map_or(Ok(()), |most| {
+        let maximum = Some(Money::new(most, currency));
+        Err(Reject::CodNotAvailable { why: NoCash::Amount, vendor_ids: Vec::new(), maximum })
+    })
 }
 
 /// The smallest amount that is handed over in cash, in minor units: in Bangladesh a taka, since nobody has smaller coins.

@@ -16,7 +16,7 @@ use std::fmt;
 use super::{Party, PlacedCoupon};
 
 pub use super::booking::{CancelWish, CourierSays, CourierWish};
-pub use super::cash::{Cash, Collection, CountedOpen, NoCash, Remittance, rounded, smallest_cash};
+pub use super::cash::{Cash, Collection, CountedOpen, NoCash, Remittance, rounded, smallest_cash, within_maximum};
 pub use super::correct::{Corrected, Correction};
 pub use super::dispute::{Dispute, DisputeStatus, DisputeTold, LostShare};
 pub use super::line::{BillHead, OrderLine};

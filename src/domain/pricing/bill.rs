@@ -482,7 +482,7 @@ impl<'a> Making<'a> {
             }
         }
         match (no_cash.is_empty(), not_served.is_empty()) {
-            (false, _) => Err(Reject::CodNotAvailable { why: NoCash::Method, vendor_ids: no_cash }),
+            (false, _) => Err(Reject::CodNotAvailable { why: NoCash::Method, vendor_ids: no_cash, maximum: None }),
             (true, false) => Err(Reject::AddressNotServed { vendor_ids: not_served }),
             (true, true) => Ok(()),
         }

@@ -470,7 +470,8 @@ fn a_method_is_chosen_or_is_the_cheapest_that_serves() {
     // On delivery: the cheapest that takes it, with its fee.
     shop.chosen.clear();
     shop.on_delivery = true;
-    assert_eq!(shop.refused(), Reject::CodNotAvailable { why: NoCash::Method, vendor_ids: vec![vendor(1)] });
+    let why = NoCash::Method;
+    assert_eq!(shop.refused(), Reject::CodNotAvailable { why, vendor_ids: vec![vendor(1)], maximum: None });
     let cash = ShippingMethod { cod: true, cod_fee: Some(taka(40)), ..flats(5, 700) };
     shop.shipping = ships([(1, vec![flats(1, 300), cash])]);
     let bill = shop.made();

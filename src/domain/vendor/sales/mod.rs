@@ -148,7 +148,7 @@ impl Vendor {
         let methods = &sale.terms.payment_methods;
         // Goods that are few are not carried to doors at which nobody may want them, unless the sale says so.
         if methods.is_empty() && *held_for.method == *ON_DELIVERY {
-            return Err(Reject::CodNotAvailable { why: NoCash::Sale, vendor_ids: Vec::new() });
+            return Err(Reject::CodNotAvailable { why: NoCash::Sale, vendor_ids: Vec::new(), maximum: None });
         }
         if !methods.is_empty() && !methods.iter().any(|method| **method == *held_for.method) {
             return Err(Reject::PaymentMethodNotAllowed { methods: methods.clone() });
