@@ -17,6 +17,8 @@ mod parcels;
 mod random;
 #[path = "model/refunds.rs"]
 mod refunds;
+#[path = "model/returned.rs"]
+mod returned;
 #[path = "model/sales.rs"]
 mod sales;
 #[path = "support/world.rs"]
