@@ -56,7 +56,7 @@ pub const SALE_BUYERS_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 pub const SHORT_TEXT: usize = 200;
 /// Characters of a description or a reason.
 pub const LONG_TEXT: usize = 4_000;
-/// Characters of a note about an order that was stuck.
+/// Characters of a note about an order that was stuck, and of words about a refund or a return.
 pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;

@@ -21,7 +21,7 @@ use haat::domain::cart::{
     SkuPrice,
 };
 use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
-use haat::domain::details::Contact;
+use haat::domain::details::{Contact, Words};
 use haat::domain::entity::{By, Owner, Principal};
 use haat::domain::hold::CreditKey;
 use haat::domain::ids::{
@@ -137,7 +137,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
     LegHeld = "leg_held", LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
-    LegFailed = "leg_failed", LegDue = "leg_due", CancelAll = "cancel_all", Credit = "credit",
+    LegFailed = "leg_failed", LegDue = "leg_due", CancelAll = "cancel_all", Credit = "credit", Noted = "noted",
     PreviewCredit = "preview_credit", RetryRefund = "retry_refund", MarkRefundPaid = "mark_refund_paid",
     OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
     LegReturned = "leg_returned", ReturnDue = "return_due",
@@ -548,6 +548,8 @@ fn order_commands() -> Vec<OrderCommand> {
     commands.extend(refusals().into_iter().map(|reason| OrderCommand::StockRefused { vendor, reason }));
     let milestones = [Milestone::Held, Milestone::Paid];
     commands.extend(milestones.map(|milestone| OrderCommand::Await { by, milestone }));
+    let credit = OrderCommand::Credit { by, vendor, wanted: Wanted::Units(Vec::new()), seed: seed() };
+    commands.push(credit.with_words(Some(Words("two\nlines".into()))));
     commands.extend(parcels::commands());
     commands.extend(cash::commands());
     commands

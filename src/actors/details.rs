@@ -2,7 +2,7 @@
 
 use crate::actors::node::Node;
 use crate::actors::shop::Shop;
-use crate::domain::details::{Contact, Detail, DetailName, Known};
+use crate::domain::details::{Contact, Detail, DetailName, Known, Note};
 use crate::domain::ids::OrderId;
 use crate::limits;
 use crate::ports::{KeptDetail, StoreError};
@@ -27,13 +27,13 @@ struct Generations {
 }
 
 impl DetailCache {
-    /// Takes details in.
+    /// Takes details in, but for notes: what is added is not all that there is, and they are asked for rarely.
     pub(super) fn put(&self, details: &[Detail]) {
         if details.is_empty() {
             return;
         }
         let mut generations = self.0.lock();
-        for detail in details {
+        for detail in details.iter().filter(|detail| detail.name != DetailName::Notes) {
             let bytes = detail.body.len() + size_of::<(OrderId, Bodies)>();
             generations.bytes += bytes;
             if generations.bytes > limits::DETAIL_CACHE_BYTES / 2 {
@@ -68,6 +68,11 @@ fn contact_of(order: OrderId, body: Option<&[u8]>) -> Result<Known<Contact>, Sto
     serde_json::from_slice(body).map(Known::Here).map_err(|error| unreadable(order, DetailName::Contact, error))
 }
 
+fn notes_of(order: OrderId, body: Option<&[u8]>) -> Result<Vec<Note>, StoreError> {
+    let all = body.map_or(Ok(Vec::new()), Note::all);
+    all.map_err(|error| unreadable(order, DetailName::Notes, error))
+}
+
 impl Node {
     /// The token by which an order is to be paid; `None` when it is not there any more.
     pub(super) async fn payment_token(&self, order: OrderId) -> Result<Option<Box<str>>, StoreError> {
@@ -95,6 +100,24 @@ impl Shop {
             Some(KeptDetail { body, .. }) => contact_of(order, body.as_deref()),
             None => Ok(Known::Nothing),
         }
+    }
+
+    /// What was said about refunds and returns of an order, the oldest first; nothing once it was erased.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn notes(&self, order: OrderId) -> Result<Vec<Note>, StoreError> {
+        let kept = self.node().kept_details.one(order, DetailName::Notes).await?;
+        notes_of(order, kept.as_ref().and_then(|kept| kept.body.as_deref()))
+    }
+
+    /// [`Shop::notes`] of several orders, in one request. Those of which there are none are left out.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn notes_of_several(&self, orders: &[OrderId]) -> Result<BTreeMap<OrderId, Vec<Note>>, StoreError> {
+        let kept = self.node().kept_details.several(orders, DetailName::Notes).await?;
+        kept.into_iter().map(|kept| Ok((kept.order, notes_of(kept.order, kept.body.as_deref())?))).collect()
     }
 
     /// Lets go of what memory holds of an order's details: they were erased.

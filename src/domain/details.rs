@@ -1,11 +1,13 @@
 //! Personal data of an order: kept beside the journal, never in it, so that a person can be erased.
 //!
 //! One row holds one sort of it under the order's id. It is written in the transaction of the frame whose record begins the checkout, and never
-//! at another time: what was erased must not come back. Replay, audit and every decision go on without it.
+//! at another time: what was erased must not come back. Notes alone are added to later, each in the transaction of the record that it is about, and
+//! only while the order's contact was not erased. Replay, audit and every decision go on without it.
 
-use super::ids::OrderId;
+use super::ids::{OrderId, RefundId, ReturnId};
 use super::json;
 use super::order::Address;
+use super::who::By;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -17,17 +19,22 @@ pub enum DetailName {
     Contact,
     /// The buyer's means of payment; gone as soon as the payment has ended.
     Payment,
+    /// Words about what became of the order, one after the other.
+    Notes,
 }
 
 impl DetailName {
     /// All of them.
-    pub const ALL: [DetailName; 2] = [DetailName::Contact, DetailName::Payment];
+    pub const ALL: [DetailName; 3] = [DetailName::Contact, DetailName::Payment, DetailName::Notes];
+    /// Those that come with each checkout.
+    pub const OF_CHECKOUTS: [DetailName; 2] = [DetailName::Contact, DetailName::Payment];
 
     /// Its name in the store.
     pub const fn name(self) -> &'static str {
         match self {
             DetailName::Contact => "contact",
             DetailName::Payment => "payment",
+            DetailName::Notes => "notes",
         }
     }
 
@@ -44,7 +51,8 @@ pub struct Detail {
     pub order: OrderId,
     /// Of which sort.
     pub name: DetailName,
-    /// JSON of a [`Contact`], or the payment provider's name for the buyer's means of payment as it is.
+    /// JSON of a [`Contact`], the payment provider's name for the buyer's means of payment as it is, or a [`Note`] as a line of JSON, which goes
+    /// behind those that are there.
     pub body: Arc<[u8]>,
 }
 
@@ -60,6 +68,61 @@ impl Detail {
     /// How an order is to be paid.
     pub fn payment(order: OrderId, token: &str) -> Self {
         Self { order, name: DetailName::Payment, body: token.as_bytes().into() }
+    }
+
+    /// What somebody says about what becomes of an order.
+    pub fn note(order: OrderId, note: &Note) -> Self {
+        let mut body = Vec::new();
+        // Texts and ids in structs: this cannot fail.
+        json::write(&mut body, note).expect("a note is serializable");
+        body.push(b'\n');
+        Self { order, name: DetailName::Notes, body: body.into() }
+    }
+}
+
+/// What somebody wrote in their own words: personal data, which has no place in a record or a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Words(pub String);
+
+impl fmt::Debug for Words {
+    /// Without what they say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Words")
+    }
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotedOn {
+    /// A refund, or a credit that gives nothing back.
+    Refund(RefundId),
+    /// A return, by whoever asked for it.
+    Return(ReturnId),
+    /// What was decided about a return.
+    ReturnStep(ReturnId),
+}
+
+/// Words about what became of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// About what.
+    pub on: NotedOn,
+    /// What was said.
+    pub words: Words,
+    /// Who said it; none where the buyer did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+}
+
+impl Note {
+    /// Those that stand in a detail.
+    ///
+    /// # Errors
+    /// What serde says of the first that cannot be read.
+    pub fn all(body: &[u8]) -> serde_json::Result<Vec<Self>> {
+        serde_json::Deserializer::from_slice(body).into_iter().collect()
     }
 }
 

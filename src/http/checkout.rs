@@ -197,6 +197,15 @@ pub(super) fn check_address(faults: &mut Faults, fields: &AddressFields, address
 /// Whoever brings what is paid at the door must be able to call, and a guest's open orders are counted by it.
 const PHONE_NEEDED: &str = "a number where to call is needed to pay on delivery";
 
+/// Refuses what seems to be the number of a card.
+pub(super) fn no_card(field: &'static str, text: &str) -> Result<()> {
+    if !holds_card_number(text) {
+        return Ok(());
+    }
+    let reason = "this seems to be the number of a card, which only the payment provider is to know".into();
+    Err(Problem::from(Reject::PaymentUnsupported { reason, token: true }).about(field))
+}
+
 impl CheckoutInput {
     fn checked(mut self, quotes: impl Fn(&str) -> Option<Quote>) -> Result<Checked> {
         let mut faults = Faults::default();
@@ -238,10 +247,7 @@ impl CheckoutInput {
             ("shipping_address.region", address.region.as_deref().unwrap_or_default()),
             ("shipping_address.postcode", address.postcode.as_deref().unwrap_or_default()),
         ];
-        if let Some((field, _)) = written.into_iter().find(|(_, text)| holds_card_number(text)) {
-            let reason = "this seems to be the number of a card, which only the payment provider is to know".into();
-            return Err(Problem::from(Reject::PaymentUnsupported { reason, token: true }).about(field));
-        }
+        written.into_iter().try_for_each(|(field, text)| no_card(field, text))?;
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         let shipping = chosen(&mut faults, self.shipping.take());
         let quote = self.quote_id.as_deref().map(quotes);

@@ -12,6 +12,7 @@ use crate::http::caller::Caller;
 use crate::http::contacts;
 use crate::http::error::{Problem, Result};
 use crate::http::idempotency::{Mint, RequestKey};
+use crate::http::notes::{Notes, notes};
 use crate::http::orders::OrderBody;
 use crate::http::refunds::UnitsInput;
 use crate::http::valid::Faults;
@@ -83,9 +84,16 @@ impl Desk<'_> {
         }
     }
 
+    /// What was said about the order, as far as the caller may read it.
+    pub async fn notes(&self, order: &OrderView) -> Notes {
+        notes(self.shop, self.settings, self.caller.principal, order).await
+    }
+
     /// The answer that shows the order.
     pub async fn shown(&self, (order, replayed): (OrderView, bool)) -> Result<Response> {
         let contact = contacts::contact(self.shop, self.settings, self.caller.principal, &order).await?;
-        Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact).with_tracks(self.shop)), replayed))
+        let notes = self.notes(&order).await;
+        let body = OrderBody::of_view(&order, &contact).with_notes(&notes).with_tracks(self.shop);
+        Ok(mark_replayed(ok(&body), replayed))
     }
 }

@@ -28,6 +28,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod metrics;
 pub mod money;
+pub mod notes;
 pub mod notices;
 pub mod object;
 pub mod observe;

@@ -24,6 +24,7 @@ use crate::http::contacts::{AddressShown, contact, shown};
 use crate::http::error::Result;
 use crate::http::extract::{Id, Query};
 use crate::http::money::{Moment, MoneyBody, Page};
+use crate::http::notes::notes;
 use crate::http::openapi::{ACTOR, AUTH, FILTERS, LISTS, problems};
 use crate::http::page::{List, PageQuery};
 use crate::http::refunds::RefundBody;
@@ -112,7 +113,7 @@ pub struct OrderBody<'a> {
     /// What of it is given back, the oldest first. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    refunds: Vec<RefundBody<'a>>,
+    pub(super) refunds: Vec<RefundBody<'a>>,
     /// Whether a cancel of some of it waits for a courier. Not in lists.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
@@ -120,7 +121,7 @@ pub struct OrderBody<'a> {
     /// What buyers send back of it, the oldest first. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    returns: Vec<ReturnBody>,
+    pub(super) returns: Vec<ReturnBody>,
     /// Disputes of its payment, the oldest first; to a vendor none. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -558,7 +559,8 @@ pub async fn get_order(
                 order.attention.push("parcel_stale".into());
             }
             let body = OrderBody::at(&order, &contact, shop.clock().now());
-            Ok(ok(&body.with_action(action).with_tracks(&shop).with_stale(&stale)))
+            let notes = notes(&shop, &settings, caller.principal, &order).await;
+            Ok(ok(&body.with_action(action).with_notes(&notes).with_tracks(&shop).with_stale(&stale)))
         }
         (other, _) => Err(unexpected(&other)),
     }

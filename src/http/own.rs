@@ -1,8 +1,8 @@
 //! What a customer has of their own: addresses, another e-mail address, all that is known of them, and their end.
 
 use crate::actors::shop::Shop;
-use crate::domain::details::Known;
-use crate::domain::ids::{AddressId, CustomerId, OrderId};
+use crate::domain::details::{Known, NotedOn};
+use crate::domain::ids::{AddressId, CustomerId, OrderId, ReturnId};
 use crate::domain::order::Address;
 use crate::domain::order::columns::OrderFilter;
 use crate::domain::who::Seat;
@@ -141,6 +141,16 @@ pub struct ExportBody<'a> {
     addresses: Vec<KeptAddressBody<'a>>,
     sessions: Vec<SessionShown>,
     orders: Vec<OrderBody<'a>>,
+    /// What they said about what they sent back.
+    comments: Vec<CommentBody>,
+}
+
+/// What somebody said about a return.
+#[derive(Serialize, ToSchema)]
+pub struct CommentBody {
+    order_id: OrderId,
+    return_id: ReturnId,
+    comment: String,
 }
 
 problems!(ListAddressesProblems: AUTH, &[&error::UNAVAILABLE]);
@@ -306,6 +316,17 @@ pub async fn export(
         let ids: Vec<OrderId> = some.iter().map(|row| row.id).collect();
         contacts.extend(query(&settings, shop.contacts(&ids)).await?);
     }
+    let mut comments = Vec::new();
+    for some in rows.chunks(limits::PAGE_MAX as usize) {
+        let ids: Vec<OrderId> = some.iter().map(|row| row.id).collect();
+        for (order_id, notes) in query(&settings, shop.notes_of_several(&ids)).await? {
+            let own = notes.into_iter().filter(|note| note.by.is_none());
+            comments.extend(own.filter_map(|note| match note.on {
+                NotedOn::Return(return_id) => Some(CommentBody { order_id, return_id, comment: note.words.0 }),
+                NotedOn::Refund(_) | NotedOn::ReturnStep(_) => None,
+            }));
+        }
+    }
     let order = |row| OrderBody::of_row(row, contacts.get(&row.id).unwrap_or(&Known::Nothing), None);
     Ok(ok(&ExportBody {
         as_of,
@@ -313,6 +334,7 @@ pub async fn export(
         addresses: addresses.iter().map(KeptAddressBody::of).collect(),
         sessions: sessions.into_iter().map(|session| SessionShown::of(session, me.session)).collect(),
         orders: rows.iter().map(order).collect(),
+        comments,
     }))
 }
 

@@ -1,6 +1,7 @@
 //! What is taken back of a paid order: units that are cancelled, and money that is given back.
 
 use crate::actors::shop::Shop;
+use crate::domain::details::Words;
 use crate::domain::ids::{OrderId, RefundId, SkuId, SubOrderId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{
@@ -16,6 +17,7 @@ use crate::http::error::{INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::notes::{Notes, said};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
@@ -84,6 +86,9 @@ pub struct RefundInput {
         pattern = "^(goodwill|damaged|missing|wrong_item|not_as_described|late|vendor_fault|changed_mind|other)$"
     )]
     reason: CreditReason,
+    /// In words, for the staff and the vendor. No event and no log has them, and they are erased with what the order says of its buyer.
+    #[schema(value_type = Option<String>, max_length = 1000, example = "as agreed on the phone")]
+    note: Option<Words>,
 }
 
 /// How a refund was paid that its provider would not carry out.
@@ -120,13 +125,22 @@ pub struct RefundBody<'a> {
     /// Why it failed, in the provider's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
+    /// What was said about it, for the staff and the vendor. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 impl<'a> RefundBody<'a> {
     /// Of units for which nothing is left to be given back: there is no refund to wait for.
     fn nothing(id: RefundId, sub_order_id: SubOrderId, reason: CreditReason, currency: Currency) -> Self {
         let (amount, status) = (MoneyBody(Money::new(0, currency)), RefundStatus::Succeeded);
-        Self { id, sub_order_id, amount, points: 0, reason, status, attempt: 1, reference: None, failure: None }
+        let (points, attempt, reference, failure, note) = (0, 1, None, None, None);
+        Self { id, sub_order_id, amount, points, reason, status, attempt, reference, failure, note }
+    }
+
+    /// With what was said about it.
+    pub(super) fn with_note(self, notes: &Notes) -> Self {
+        Self { note: notes.of_refund(self.id), ..self }
     }
 
     /// Of an order.
@@ -142,6 +156,7 @@ impl<'a> RefundBody<'a> {
             attempt: *attempt,
             reference: reference.as_deref(),
             failure: failure.as_deref(),
+            note: None,
         }
     }
 }
@@ -185,7 +200,7 @@ pub(super) fn reason_is_of(faults: &mut Faults, reason: CreditReason, known: &[C
 }
 
 impl RefundInput {
-    fn checked(self, currency: Currency) -> Result<(Wanted, CreditReason)> {
+    fn checked(self, currency: Currency) -> Result<(Wanted, CreditReason, Option<Words>)> {
         let mut faults = Faults::default();
         let amount = self.amount.as_ref().map(|amount| faults.price("amount", amount));
         let lines = units(&mut faults, self.lines.as_deref(), 1);
@@ -205,21 +220,22 @@ impl RefundInput {
             _ => {}
         }
         reason_is_of(&mut faults, self.reason, &CreditReason::OF_REFUNDS);
+        let note = said(&mut faults, "note", self.note)?;
         faults.done(&INVALID_BODY)?;
         if self.lines.is_some() {
             let (shipping, restock) = (self.shipping, self.restock);
-            return Ok((Wanted::Shipped { lines, shipping, restock }, self.reason));
+            return Ok((Wanted::Shipped { lines, shipping, restock }, self.reason, note));
         }
         let minor = amount.flatten().map_or(0, |amount| amount.minor);
-        Ok((Wanted::Amount { minor, shipping: self.shipping }, self.reason))
+        Ok((Wanted::Amount { minor, shipping: self.shipping }, self.reason, note))
     }
 }
 
 /// The refund as an answer.
-fn refund_answer((order, replayed): &(OrderView, bool), id: RefundId, is_new: bool) -> Result<Response> {
+fn refund_answer((order, replayed): &(OrderView, bool), notes: &Notes, id: RefundId, is_new: bool) -> Result<Response> {
     let found = order.refunds.iter().find(|refund| refund.id == id);
     let refund = found.ok_or(Reject::RefundUnknown).map_err(Problem::from)?;
-    let body = RefundBody::new(order.id, refund, order.currency);
+    let body = RefundBody::new(order.id, refund, order.currency).with_note(notes);
     Ok(mark_replayed(if is_new { json(StatusCode::CREATED, &body) } else { ok(&body) }, *replayed))
 }
 
@@ -279,7 +295,7 @@ pub async fn cancel_share(
 }
 
 problems!(RefundProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, UnitsCredited, NotFulfillable, RefundUnknown, TooMany, CommandPoisoned);
+    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, UnitsCredited, NotFulfillable, RefundUnknown, TooMany, PaymentUnsupported, CommandPoisoned);
 
 /// Give some of one vendor's share of a paid order back
 ///
@@ -300,22 +316,23 @@ pub async fn create_refund(
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let view = desk.view().await?;
     let vendor = desk.vendor(&view, sub)?;
-    let (wanted, reason) = body.value.checked(view.currency)?;
+    let (wanted, reason, note) = body.value.checked(view.currency)?;
     let seed = desk.seed(&key, &body.raw, reason);
-    let command = OrderCommand::Credit { by: caller.principal, vendor, wanted, seed };
+    let command = OrderCommand::Credit { by: caller.principal, vendor, wanted, seed }.with_words(note);
     let answer = desk.order(command, &key, &body.raw).await?;
+    let notes = desk.notes(&answer.0).await;
     // Under a key that was used before, the answer tells of the refund that was made then.
     let id = RefundId::from_uuid(seed.id.uuid());
     if answer.0.refunds.iter().all(|refund| refund.id != id) {
         // All that was paid for it was given back before.
-        let body = RefundBody::nothing(id, sub, reason, view.currency);
+        let body = RefundBody::nothing(id, sub, reason, view.currency).with_note(&notes);
         return Ok(mark_replayed(json(StatusCode::CREATED, &body), answer.1));
     }
-    refund_answer(&answer, id, true)
+    refund_answer(&answer, &notes, id, true)
 }
 
 problems!(PreviewProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, UnitsCredited, NotFulfillable);
+    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, UnitsCredited, NotFulfillable, PaymentUnsupported);
 
 /// Tell what a refund would come to
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/refund-preview", tag = "orders", security(("bearer" = [])),
@@ -333,7 +350,7 @@ pub async fn preview_refund(
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let view = desk.view().await?;
     let vendor = desk.vendor(&view, sub)?;
-    let (wanted, _) = body.value.checked(view.currency)?;
+    let (wanted, ..) = body.value.checked(view.currency)?;
     let command = OrderCommand::PreviewCredit { by: caller.principal, vendor, wanted };
     match ask::<Order>(&shop, order, command, desk.how(None)).await? {
         (OrderReply::Preview { preview }, _) => Ok(ok(&PreviewBody::from(preview))),
@@ -363,7 +380,7 @@ pub async fn retry_refund(
     let attempt = known.ok_or(Reject::RefundUnknown).map_err(Problem::from)?.attempt;
     let command = OrderCommand::RetryRefund { by: caller.principal, refund, attempt };
     let answer = desk.order(command, &key, &body.raw).await?;
-    refund_answer(&answer, refund, false)
+    refund_answer(&answer, &desk.notes(&answer.0).await, refund, false)
 }
 
 /// Note that a refund that failed was given back outside
@@ -389,5 +406,5 @@ pub async fn mark_refund_paid(
     faults.done(&INVALID_BODY)?;
     let command = OrderCommand::MarkRefundPaid { by: caller.principal, refund, reference };
     let answer = desk.order(command, &key, &body.raw).await?;
-    refund_answer(&answer, refund, false)
+    refund_answer(&answer, &desk.notes(&answer.0).await, refund, false)
 }

@@ -1,6 +1,7 @@
 //! What buyers send back of an order.
 
 use crate::actors::shop::Shop;
+use crate::domain::details::Words;
 use crate::domain::ids::{OrderId, RefundId, ReturnId, SkuId, SubOrderId};
 use crate::domain::order::{
     Condition, CreditReason, NewReturn, OrderCommand, OrderView, ReceivedLine, Return, ReturnStatus, ReturnStep,
@@ -14,6 +15,7 @@ use crate::http::desk::{Desk, units};
 use crate::http::error::{INVALID_BODY, Problem, Result};
 use crate::http::extract::{Ids, Ids3, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
+use crate::http::notes::{Notes, said};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::refunds::{UnitsInput, reason_is_of};
@@ -41,6 +43,19 @@ pub struct ReturnInput {
         pattern = "^(goodwill|damaged|missing|wrong_item|not_as_described|late|vendor_fault|changed_mind|other)$"
     )]
     reason: CreditReason,
+    /// In words. No event and no log has them, and they are erased with what the order says of its buyer.
+    #[schema(value_type = Option<String>, max_length = 1000, example = "the seam is open")]
+    comment: Option<Words>,
+}
+
+/// What is decided about a return.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
+#[schema(example = json!({}))]
+pub struct ReturnStepInput {
+    /// In words, for the staff and the vendor.
+    #[schema(value_type = Option<String>, max_length = 1000, example = "it can be brought to the shop")]
+    note: Option<Words>,
 }
 
 /// What came back.
@@ -51,6 +66,9 @@ pub struct ReceiveInput {
     /// Units of lines, each SKU once in each condition.
     #[schema(min_items = 1, max_items = 300)]
     lines: Vec<ReceivedInput>,
+    /// In words, for the staff and the vendor.
+    #[schema(value_type = Option<String>, max_length = 1000, example = "the box was open")]
+    note: Option<Words>,
 }
 
 /// Units that came back.
@@ -67,7 +85,7 @@ pub struct ReceivedInput {
     condition: Condition,
 }
 
-only_objects!(ReturnInput, ReceiveInput, ReceivedInput);
+only_objects!(ReturnInput, ReturnStepInput, ReceiveInput, ReceivedInput);
 
 /// Units that came back.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -97,6 +115,12 @@ pub struct ReturnBody {
     /// What is given back for what came.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_id: Option<RefundId>,
+    /// What was said by whoever asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    /// What was said last about it by whoever decided, for the staff and the vendor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 impl ReturnBody {
@@ -112,12 +136,20 @@ impl ReturnBody {
             reason: known.reason,
             received: known.received.iter().map(received).collect(),
             refund_id: known.refund,
+            comment: None,
+            note: None,
         }
+    }
+
+    /// With what was said about it.
+    pub(super) fn with_notes(self, notes: &Notes) -> Self {
+        let (comment, note) = notes.of_return(self.id);
+        Self { comment, note, ..self }
     }
 }
 
 impl ReceiveInput {
-    fn checked(&self) -> Result<Vec<ReceivedLine>> {
+    fn checked(self) -> Result<(Vec<ReceivedLine>, Option<Words>)> {
         let mut faults = Faults::default();
         let most = limits::CART_LINES * Condition::ALL.len();
         if !(1..=most).contains(&self.lines.len()) {
@@ -132,13 +164,22 @@ impl ReceiveInput {
                 faults.add(format!("lines[{index}].sku_id"), "each SKU stands here once in each condition");
             }
         }
+        let note = said(&mut faults, "note", self.note)?;
         faults.done(&INVALID_BODY)?;
         let line = |line: &ReceivedInput| ReceivedLine {
             sku: line.sku_id,
             quantity: line.quantity,
             condition: line.condition,
         };
-        Ok(self.lines.iter().map(line).collect())
+        Ok((self.lines.iter().map(line).collect(), note))
+    }
+}
+
+impl ReturnStepInput {
+    fn checked(self) -> Result<Option<Words>> {
+        let mut faults = Faults::default();
+        let note = said(&mut faults, "note", self.note)?;
+        faults.done(&INVALID_BODY).map(|()| note)
     }
 }
 
@@ -155,15 +196,17 @@ async fn step(
     key: &RequestKey,
     raw: &[u8],
     step: ReturnStep,
+    note: Option<Words>,
 ) -> Result<Response> {
     let reason = found(&desk.view().await?, sub, id)?.reason;
     let seed = desk.seed(key, raw, reason);
     let command = OrderCommand::MoveReturn { by: desk.caller.principal, id, step: Box::new(step), seed };
-    let (order, replayed) = desk.order(command, key, raw).await?;
-    Ok(mark_replayed(ok(&ReturnBody::new(order.id, found(&order, sub, id)?)), replayed))
+    let (order, replayed) = desk.order(command.with_words(note), key, raw).await?;
+    let body = ReturnBody::new(order.id, found(&order, sub, id)?).with_notes(&desk.notes(&order).await);
+    Ok(mark_replayed(ok(&body), replayed))
 }
 
-problems!(ReturnProblems: KEYED, BODY, ACTOR; OrderUnknown, SkuUnknown, NotReturnable, TooMany, CommandPoisoned);
+problems!(ReturnProblems: KEYED, BODY, ACTOR; OrderUnknown, SkuUnknown, NotReturnable, TooMany, PaymentUnsupported, CommandPoisoned);
 
 /// Ask for a return of what has arrived
 ///
@@ -183,24 +226,26 @@ pub async fn create_return(
     let mut faults = Faults::default();
     let lines = units(&mut faults, Some(&body.value.lines), 1);
     reason_is_of(&mut faults, body.value.reason, &CreditReason::OF_REFUNDS);
+    let comment = said(&mut faults, "comment", body.value.comment)?;
     faults.done(&INVALID_BODY)?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
     let vendor = desk.vendor(&desk.view().await?, sub)?;
     let minted = Mint::new(shop.clock(), key.of(&caller, &body.raw)).uuid(ReturnId::PREFIX, 0);
     let id = ReturnId::from_uuid(minted);
     let wanted = Box::new(NewReturn { id, vendor, lines, reason: body.value.reason });
-    let command = OrderCommand::AskReturn { by: caller.principal, wanted };
+    let command = OrderCommand::AskReturn { by: caller.principal, wanted }.with_words(comment);
     let (order, replayed) = desk.order(command, &key, &body.raw).await?;
-    Ok(mark_replayed(json(StatusCode::CREATED, &ReturnBody::new(order.id, found(&order, sub, id)?)), replayed))
+    let body = ReturnBody::new(order.id, found(&order, sub, id)?).with_notes(&desk.notes(&order).await);
+    Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
 }
 
-problems!(ReturnStepProblems: KEYED, BODY, ACTOR; OrderUnknown, ReturnUnknown, NotReturnable, CommandPoisoned);
+problems!(ReturnStepProblems: KEYED, BODY, ACTOR; OrderUnknown, ReturnUnknown, NotReturnable, PaymentUnsupported, CommandPoisoned);
 
 /// Allow a return
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/returns/{return}/approve", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"),
         ("return" = ReturnId, Path, description = "The return"), IdempotencyHeader),
-    request_body = Nothing,
+    request_body = ReturnStepInput,
     responses((status = 200, description = "The return.", body = ReturnBody), ReturnStepProblems))]
 pub async fn approve_return(
     State(shop): State<Shop>,
@@ -208,17 +253,18 @@ pub async fn approve_return(
     caller: Caller,
     key: RequestKey,
     Ids3(order, sub, id): Ids3<OrderId, SubOrderId, ReturnId>,
-    body: OptionalJson<Nothing>,
+    body: OptionalJson<ReturnStepInput>,
 ) -> Result<Response> {
+    let note = body.value.checked()?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ReturnStep::Approve).await
+    step(desk, (sub, id), &key, &body.raw, ReturnStep::Approve, note).await
 }
 
 /// Do not allow a return
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/returns/{return}/deny", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"),
         ("return" = ReturnId, Path, description = "The return"), IdempotencyHeader),
-    request_body = Nothing,
+    request_body = ReturnStepInput,
     responses((status = 200, description = "The return.", body = ReturnBody), ReturnStepProblems))]
 pub async fn deny_return(
     State(shop): State<Shop>,
@@ -226,10 +272,11 @@ pub async fn deny_return(
     caller: Caller,
     key: RequestKey,
     Ids3(order, sub, id): Ids3<OrderId, SubOrderId, ReturnId>,
-    body: OptionalJson<Nothing>,
+    body: OptionalJson<ReturnStepInput>,
 ) -> Result<Response> {
+    let note = body.value.checked()?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ReturnStep::Deny).await
+    step(desk, (sub, id), &key, &body.raw, ReturnStep::Deny, note).await
 }
 
 /// Note what came back
@@ -248,16 +295,16 @@ pub async fn receive_return(
     Ids3(order, sub, id): Ids3<OrderId, SubOrderId, ReturnId>,
     body: JsonBody<ReceiveInput>,
 ) -> Result<Response> {
-    let lines = body.value.checked()?;
+    let (lines, note) = body.value.checked()?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ReturnStep::Receive { lines }).await
+    step(desk, (sub, id), &key, &body.raw, ReturnStep::Receive { lines }, note).await
 }
 
 /// Close a return that was received
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/returns/{return}/close", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), ("sub" = SubOrderId, Path, description = "The share"),
         ("return" = ReturnId, Path, description = "The return"), IdempotencyHeader),
-    request_body = Nothing,
+    request_body = ReturnStepInput,
     responses((status = 200, description = "The return.", body = ReturnBody), ReturnStepProblems))]
 pub async fn close_return(
     State(shop): State<Shop>,
@@ -265,10 +312,11 @@ pub async fn close_return(
     caller: Caller,
     key: RequestKey,
     Ids3(order, sub, id): Ids3<OrderId, SubOrderId, ReturnId>,
-    body: OptionalJson<Nothing>,
+    body: OptionalJson<ReturnStepInput>,
 ) -> Result<Response> {
+    let note = body.value.checked()?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ReturnStep::Close).await
+    step(desk, (sub, id), &key, &body.raw, ReturnStep::Close, note).await
 }
 
 /// Keep what was to be returned
@@ -286,5 +334,5 @@ pub async fn cancel_return(
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };
-    step(desk, (sub, id), &key, &body.raw, ReturnStep::Cancel).await
+    step(desk, (sub, id), &key, &body.raw, ReturnStep::Cancel, None).await
 }

@@ -9,6 +9,7 @@ use crate::http::caller::Caller;
 use crate::http::error::{INVALID_QUERY, Result};
 use crate::http::extract::{Id, Query};
 use crate::http::money::{Moment, Page};
+use crate::http::notes::{Notes, notes_of_several};
 use crate::http::openapi::{AUTH, FILTERS, LISTS, problems};
 use crate::http::page::{List, Paging};
 use crate::http::returns::ReturnBody;
@@ -187,13 +188,15 @@ pub async fn list_vendor_returns(
     let after = paging.after.map(|(at, id)| (at, ReturnId::from_uuid(id)));
     let as_of = shop.as_of();
     let rows = query(&settings, shop.queries().returns(vendor, &statuses, after, paging.to_ask())).await?;
+    let orders: Vec<OrderId> = rows.iter().map(|(order, _)| *order).collect();
+    let (notes, silent) = (notes_of_several(&shop, &settings, caller.principal, &orders).await?, Notes::default());
     let page = paging.page(
         rows.iter().collect(),
         as_of,
         |(_, row)| (row.made_at, row.known.id.uuid()),
         |(order, row)| VendorReturnBody {
             order_id: *order,
-            known: ReturnBody::new(*order, &row.known),
+            known: ReturnBody::new(*order, &row.known).with_notes(notes.get(order).unwrap_or(&silent)),
             created_at: Moment(row.made_at),
         },
     );

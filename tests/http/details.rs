@@ -26,7 +26,7 @@ fn checkout(token: &str) -> Value {
 }
 
 /// Everything that a store holds besides the details, as text.
-async fn all_but_details(store: &TestStore) -> String {
+pub async fn all_but_details(store: &TestStore) -> String {
     let opened = persistence::open(&store.config(), Mode::Tool).await.expect("the store");
     let mut text = String::new();
     for partition in opened.journal.partitions().await.expect("partitions") {
@@ -50,7 +50,7 @@ async fn clean(store: &TestStore) -> String {
 }
 
 /// As an operator erases a person until accounts do it.
-async fn erase(store: &TestStore, order: &str, names: &str) {
+pub async fn erase(store: &TestStore, order: &str, names: &str) {
     let id = order.parse::<OrderId>().expect("an id").uuid();
     let id = match store.kind {
         Kind::Postgres => format!("'{id}'"),

@@ -22,6 +22,7 @@ mod history;
 mod idempotency;
 mod mails;
 mod months;
+mod notes;
 mod ops;
 mod origins;
 mod outside;

@@ -139,7 +139,17 @@ on_both_stores! {
             (listed.body["items"] != json!([]) && paid.body["items"] != json!([])).then_some(())
         })
         .await;
+        let sub = paid.body["sub_orders"][0]["id"].as_str().expect("an id");
+        let of_share = |what: &str| format!("/v1/orders/{}/sub-orders/{sub}/{what}", paid.field("id"));
+        let parcel = client.post(&of_share("shipments"), &json!({})).bearer(&admin()).send().await.expect(201);
+        let deliver = of_share(&format!("shipments/{}/deliver", parcel.field("id")));
+        client.post(&deliver, &json!({})).bearer(&admin()).send().await.expect(200);
+        let lines = json!([{"sku_id": sku, "quantity": 1}]);
+        let wanted = json!({"lines": lines, "reason": "damaged", "comment": "Plantedcomment"});
+        let back = client.post(&of_share("returns"), &wanted).bearer(&fina).send().await.expect(201);
         let known = client.get("/v1/me/export").bearer(&fina).send().await.expect(200);
+        let comment = json!({"order_id": paid.body["id"], "return_id": back.body["id"], "comment": "Plantedcomment"});
+        assert_eq!(known.body["comments"], json!([comment]));
         assert_eq!(known.body["account"]["email"], "fina@example.com");
         assert_eq!(known.body["addresses"][0]["line1"], "12 Lake Road");
         assert_eq!(known.body["orders"].as_array().map(Vec::len), Some(2));
@@ -160,6 +170,7 @@ on_both_stores! {
             })
             .await;
             assert_eq!(erased.body["shipping_address"], "erased");
+            assert!(!erased.text.contains("Plantedcomment"), "{}", erased.text);
         }
         let noted = std::fs::read_to_string(store.data_dir().join(ERASED_FILE)).expect("the log");
         assert_eq!(noted.trim(), session.body["account"]["id"]);

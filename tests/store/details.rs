@@ -1,13 +1,15 @@
 //! Details: there as soon as their frames are and never without them, gone when they are spent, and touched by nothing else.
 
 use crate::fixture::take;
-use crate::on_all_stores;
 use crate::samples::{delta, frame, order_id, part, write_all};
-use haat::domain::details::{Contact, Detail, DetailName};
-use haat::domain::ids::{EntityId, OrderId};
+use crate::{on_all_stores, on_both_stores};
+use haat::domain::details::{Contact, Detail, DetailName, Note, NotedOn, Words};
+use haat::domain::ids::{EntityId, OrderId, RefundId};
 use haat::domain::order::Address;
 use haat::domain::rows::Shapes;
+use haat::ports::units::{Statement, Unit, UnitEnd, Value};
 use haat::ports::{EntityDelta, Store, StoreError};
+use uuid::Uuid;
 
 fn contact(order: OrderId, name: &str) -> Detail {
     let shipping_address = Address {
@@ -21,6 +23,22 @@ fn contact(order: OrderId, name: &str) -> Detail {
         phone: None,
     };
     Detail::contact(order, &Contact { email: None, shipping_address })
+}
+
+fn note(order: OrderId, words: &str) -> Detail {
+    let on = NotedOn::Refund(RefundId::from_uuid(Uuid::from_u128(7)));
+    Detail::note(order, &Note { on, words: Words(words.into()), by: None })
+}
+
+/// What was noted of an order, if anything was; nothing of what was erased.
+async fn said(store: &Store, order: OrderId) -> Option<Option<Vec<String>>> {
+    let kept = store.details.details(&[order], DetailName::Notes).await.expect("they are read");
+    let words = |body: Vec<u8>| Note::all(&body).expect("notes").into_iter().map(|note| note.words.0).collect();
+    kept.into_iter().next().map(|kept| kept.body.map(words))
+}
+
+fn some(words: &[&str]) -> Option<Option<Vec<String>>> {
+    Some(Some(words.iter().map(|&words| words.to_owned()).collect()))
 }
 
 /// Whose contact is there, and what it says.
@@ -82,6 +100,26 @@ on_all_stores! {
         assert_eq!(places(&store).await, []);
     }
 
+    /// One after the other, in whatever batches they come.
+    async fn notes_go_behind_those_that_are_there(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let all = [order_id("a"), order_id("b"), order_id("c")];
+        let [first, second, third] = all;
+        let append = async |seq: u64, details: &[Detail]| {
+            store.journal.append(&[frame(&owned[0], seq, &format!("{seq}"), b"x")], details).await
+        };
+        let said = async |order| said(&store, order).await;
+        append(1, &[contact(first, "x"), contact(second, "x"), Detail::payment(first, "tok")]).await.expect("appended");
+        append(2, &[note(first, "one")]).await.expect("appended");
+        append(3, &[note(first, "two\n\"lines\""), contact(third, "x"), note(second, "ত"), note(first, "three")]).await.expect("appended");
+        assert_eq!(said(first).await, some(&["one", "two\n\"lines\"", "three"]));
+        assert_eq!((said(second).await, said(third).await), (some(&["ত"]), None));
+        assert!(matches!(append(3, &[note(first, "again")]).await, Err(StoreError::Collision)));
+        assert_eq!(said(first).await, some(&["one", "two\n\"lines\"", "three"]), "they are there if and only if their frames are");
+        assert_eq!(kept(&store, &all, DetailName::Contact).await.len(), 3, "nothing else is touched");
+        assert_eq!(kept(&store, &all, DetailName::Payment).await, [(first, "tok".to_owned())]);
+    }
+
     /// Only what a checkpoint says goes, and a rebuild's beginning takes nothing.
     async fn details_go_when_they_are_spent_and_not_before(fixture) {
         let (store, owned) = fixture.open_and_take().await;
@@ -90,7 +128,7 @@ on_all_stores! {
         let details = orders.iter().flat_map(|order| [contact(*order, "x"), Detail::payment(*order, "tok")]);
         let details: Vec<Detail> = details.collect();
         store.journal.append(&[frame(&owned[0], 1, "one", b"x")], &details).await.expect("appended");
-        let both = |order: OrderId| DetailName::ALL.map(|name| (order, name, false));
+        let both = |order: OrderId| DetailName::OF_CHECKOUTS.map(|name| (order, name, false));
         assert_eq!(places(&store).await, orders.map(both).concat());
         let spends = |order: OrderId| EntityDelta {
             spent: &[DetailName::Payment],
@@ -134,5 +172,26 @@ async fn on_postgres_tokens_wait_for_no_entity() {
     sqlx::raw_sql("COMMIT").execute(&mut lock).await.expect("let go");
     for reader in readers {
         assert_eq!(reader.await.expect("it ends").expect("it loads"), None);
+    }
+}
+
+on_both_stores! {
+    /// Nor of one of which nothing had been noted before its contact was erased.
+    async fn of_an_order_that_was_erased_nothing_is_noted_any_more(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let [first, second, third] = [order_id("a"), order_id("b"), order_id("c")];
+        let append = async |seq: u64, details: &[Detail]| {
+            store.journal.append(&[frame(&owned[0], seq, &format!("{seq}"), b"x")], details).await.expect("appended");
+        };
+        append(1, &[contact(first, "x"), contact(second, "x"), contact(third, "x"), note(first, "one")]).await;
+        for erased in [first, third] {
+            let erase = "UPDATE detail SET body = NULL WHERE entity = $1";
+            let erase = Statement::new(erase, vec![Value::Uuid(Some(erased.uuid()))]);
+            assert_eq!(store.units.run(Unit::new(vec![erase])).await, Ok(UnitEnd::Done));
+        }
+        append(2, &[note(first, "late"), note(second, "more"), note(third, "late")]).await;
+        append(3, &[note(third, "later")]).await;
+        assert_eq!((said(&store, first).await, said(&store, third).await), (Some(None), Some(None)));
+        assert_eq!(said(&store, second).await, some(&["more"]));
     }
 }

@@ -71,12 +71,19 @@ fn judge(facts: &Facts, breaches: &mut Breaches) {
     for order in details.recorded.iter().filter(|order| !details.has(**order, DetailName::Contact)) {
         breaches.add(format!("{order}: its contact is lost: what is erased leaves its row"));
     }
+    let is = |order: OrderId, name: DetailName, erased: bool| details.after.get(&(order, name)) == Some(&erased);
+    let half = |order: &OrderId| is(*order, DetailName::Contact, true) && is(*order, DetailName::Notes, false);
+    for (order, _) in details.after.keys().filter(|(order, name)| *name == DetailName::Notes && half(order)) {
+        breaches.add(format!("{order}: its contact was erased, and its notes were not"));
+    }
     for order in without_token(facts).filter(|order| !details.gone_on.contains(order)) {
         breaches.add(format!("{order}: it is to be paid, and its means of payment is lost"));
     }
     // Of a cart that cannot be made nobody knows which orders it began.
     let all_known = !facts.broken.iter().any(|entity| entity.kind == Kind::Cart);
-    for (order, name, _) in &details.before {
+    // Something may be noted of an order whose contact stands in the journal.
+    let noted = |order: &OrderId, name| name == DetailName::Notes && facts.orders.contains_key(order);
+    for (order, name, _) in details.before.iter().filter(|(order, name, _)| !noted(order, *name)) {
         if all_known && !details.recorded.contains(order) && !facts.is_broken(order.entity()) {
             breaches.add(format!("{order}: its {} is there, and the journal knows of no such checkout", name.name()));
         }
@@ -108,8 +115,33 @@ mod tests {
     fn what_is_erased_is_no_breach_and_what_is_lost_is() {
         assert_eq!(told(|_| {}), [""; 0]);
         let contact = (order_id(1), DetailName::Contact);
-        assert_eq!(told(|facts| _ = facts.details.after.insert(contact, true)), [""; 0]);
+        let erased = |facts: &mut Facts| facts.details.after.values_mut().for_each(|erased| *erased = true);
+        assert_eq!(told(erased), [""; 0]);
         assert!(told(|facts| _ = facts.details.after.remove(&contact))[0].contains("its contact is lost"));
+    }
+
+    #[test]
+    fn who_is_erased_is_erased_with_all_that_was_noted() {
+        let contact = (order_id(1), DetailName::Contact);
+        let notes = (order_id(1), DetailName::Notes);
+        let half = |facts: &mut Facts| _ = facts.details.after.insert(contact, true);
+        assert_eq!(told(half), [format!("{}: its contact was erased, and its notes were not", order_id(1))]);
+        for change in [Some(true), None] {
+            let whole = told(|facts| {
+                half(facts);
+                match change {
+                    Some(erased) => _ = facts.details.after.insert(notes, erased),
+                    None => _ = facts.details.after.remove(&notes),
+                }
+            });
+            assert_eq!(whole, [""; 0], "{change:?}");
+        }
+        // What is noted of an order that keeps its contact in the journal.
+        let early = |facts: &mut Facts| {
+            facts.details.recorded.clear();
+            facts.details.before.retain(|(_, name, _)| *name == DetailName::Notes);
+        };
+        assert_eq!(told(early), [""; 0]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(super) enum Said {
 pub(super) enum Name {
     Contact,
     Payment,
+    Notes,
 }
 
 impl From<DetailName> for Name {
@@ -59,6 +60,7 @@ impl From<DetailName> for Name {
         match name {
             DetailName::Contact => Name::Contact,
             DetailName::Payment => Name::Payment,
+            DetailName::Notes => Name::Notes,
         }
     }
 }
@@ -68,6 +70,7 @@ impl From<Name> for DetailName {
         match name {
             Name::Contact => DetailName::Contact,
             Name::Payment => DetailName::Payment,
+            Name::Notes => DetailName::Notes,
         }
     }
 }

@@ -35,6 +35,7 @@ mod event;
 mod fulfilment;
 mod legs;
 mod line;
+mod noted;
 mod parts;
 mod payment;
 mod phases;
@@ -204,7 +205,7 @@ impl Decides for Order {
         knowledge: &Knowledge<'_>,
         now: Timestamp,
     ) -> Result<Vec<OrderEvent>, Reject> {
-        match (&self.body, command) {
+        match (&self.body, command.plain()) {
             (Some(body), OrderCommand::DisputeTold { told, mint }) => body.decide_dispute(self.id, told, *mint),
             (Some(body), command) => body.decide(command, knowledge, now),
             (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
@@ -245,7 +246,7 @@ impl Decides for Order {
             let order = self.view(by).ok_or(Reject::OrderUnknown)?;
             Ok(OrderReply::Order { order: Box::new(order) })
         };
-        match command {
+        match command.plain() {
             OrderCommand::Get { by }
             | OrderCommand::Cancel { by }
             | OrderCommand::CancelAll { by, .. }
@@ -368,6 +369,9 @@ impl Decides for Order {
             (OrderCommand::Place { details: Some(inline), .. }, [OrderEvent::Placed { .. }, ..]) => {
                 vec![Detail::contact(self.id, &inline.contact), Detail::payment(self.id, &inline.token)]
             }
+            (OrderCommand::Noted { command, words }, [_, ..]) => {
+                command.noted(words).map(|note| Detail::note(self.id, &note)).into_iter().collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -398,7 +402,7 @@ impl Decides for Order {
 
     /// A guest's token opens an order no more that has become a customer's, nor the answers that were kept of it.
     fn is_still_for(&self, command: &OrderCommand) -> bool {
-        match (command, &self.body) {
+        match (command.plain(), &self.body) {
             (
                 OrderCommand::Get { by }
                 | OrderCommand::Cancel { by }

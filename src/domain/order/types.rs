@@ -3,7 +3,7 @@
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::courier::CourierStatus;
-use crate::domain::details::Contact;
+use crate::domain::details::{Contact, Words};
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ReturnId, ShipmentId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
@@ -296,6 +296,13 @@ pub enum OrderCommand {
         wanted: Wanted,
         /// What a credit needs.
         seed: CreditSeed,
+    },
+    /// One of these, with words to keep about what it makes.
+    Noted {
+        /// The command.
+        command: Box<OrderCommand>,
+        /// What is said.
+        words: Words,
     },
     /// Tell what that would come to.
     PreviewCredit {

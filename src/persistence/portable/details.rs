@@ -25,7 +25,7 @@ impl Details for Inner {
     async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
         // What buyers look at stands in no way of what payments wait for, nor does what a crowd has read after a restart.
         let pool = match name {
-            DetailName::Contact => &self.lists,
+            DetailName::Contact | DetailName::Notes => &self.lists,
             DetailName::Payment => &self.tokens,
         };
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The journal on Postgres: appends in one round trip, and ownership by epochs and leases on the database's clock.
 
 use super::{Inner, LOOKUPS_STAY_PREPARED, arrays};
-use crate::domain::details::Detail;
+use crate::domain::details::{Detail, DetailName};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
@@ -40,6 +40,26 @@ const APPEND_WITH_DETAILS: &str = concat!(
         INSERT INTO detail (entity, name, at, body)
         SELECT entity, name, $9, body FROM UNNEST($10::uuid[], $11::text[], $12::bytea[]) AS given (entity, name, body)
         WHERE EXISTS (SELECT FROM frames) ON CONFLICT DO NOTHING)
+    SELECT count(*) FROM frames"
+);
+
+/// The same where there are notes among the details: these go behind those that are there, also where several of one order come at once. Of what was
+/// erased, and of an order whose contact was, nothing is kept any more: to NULL nothing is added.
+const APPEND_WITH_NOTES: &str = concat!(
+    "WITH frames AS (",
+    append!(),
+    " RETURNING 1), given AS (
+        SELECT entity, name, CASE WHEN name = 'notes' THEN string_agg(body, ''::bytea ORDER BY place)
+            ELSE (array_agg(body ORDER BY place))[1] END AS body
+        FROM UNNEST($10::uuid[], $11::text[], $12::bytea[]) WITH ORDINALITY AS one (entity, name, body, place)
+        GROUP BY entity, name
+    ), details AS (
+        INSERT INTO detail AS kept (entity, name, at, body)
+        SELECT entity, name, $9::timestamptz, CASE WHEN name <> 'notes' OR NOT EXISTS (
+            SELECT FROM detail AS contact
+            WHERE contact.entity = given.entity AND contact.name = 'contact' AND contact.body IS NULL) THEN body END
+        FROM given WHERE EXISTS (SELECT FROM frames)
+        ON CONFLICT (entity, name) DO UPDATE SET body = kept.body || excluded.body WHERE kept.name = 'notes')
     SELECT count(*) FROM frames"
 );
 
@@ -205,7 +225,9 @@ impl Journal for Inner {
             [] => (APPEND, arrays(COLUMNS, sizes)),
             details => {
                 let sizes = sizes.chain(details.iter().map(|detail| detail.body.len()));
-                (APPEND_WITH_DETAILS, arrays(COLUMNS + DETAIL_COLUMNS, sizes))
+                let has_notes = details.iter().any(|detail| detail.name == DetailName::Notes);
+                let sql = if has_notes { APPEND_WITH_NOTES } else { APPEND_WITH_DETAILS };
+                (sql, arrays(COLUMNS + DETAIL_COLUMNS, sizes))
             }
         };
         let mut insert = sqlx::query_with(sql, arguments)

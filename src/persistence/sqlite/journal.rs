@@ -3,7 +3,7 @@
 
 use super::Inner;
 use super::lock::DirectoryLock;
-use crate::domain::details::Detail;
+use crate::domain::details::{Detail, DetailName};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, Slot, kind};
 use crate::persistence::values::{Moment, signed};
@@ -60,19 +60,33 @@ fn terms(partitions: &[Partition]) -> Result<Vec<(i64, i64)>, StoreError> {
     partitions.iter().map(|partition| Ok((i64::from(partition.id), signed(partition.epoch)?))).collect()
 }
 
-/// Details that one statement inserts: each takes four of its arguments, of which `SQLite` allows 32,766.
+/// Details that one statement inserts: each takes four of its arguments, or five, of which `SQLite` allows 32,766.
 const DETAILS_PER_STATEMENT: usize = 1_000;
 
-/// A repeated append meets its own details, and an order of a store that was taken back from a backup those of its lost life.
+/// A repeated append meets its own details, and an order of a store that was taken back from a backup those of its lost life. Notes go behind those
+/// that are there; of what was erased, and of an order whose contact was, nothing is kept any more: to NULL nothing is added.
 fn insert_details(details: &[Detail], at: Timestamp) -> QueryBuilder<Sqlite> {
     let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO detail (entity, name, at, body) ");
+    let is_note = |detail: &Detail| detail.name == DetailName::Notes;
     insert.push_values(details, |mut row, detail| {
-        row.push_bind(detail.order.uuid())
-            .push_bind(detail.name.name())
-            .push_bind(Moment(at))
-            .push_bind(detail.body.to_vec());
+        row.push_bind(detail.order.uuid()).push_bind(detail.name.name()).push_bind(Moment(at));
+        if is_note(detail) {
+            row.push(
+                "CASE WHEN NOT EXISTS (SELECT 1 FROM detail WHERE name = 'contact' AND body IS NULL AND entity = ",
+            )
+            .push_bind_unseparated(detail.order.uuid())
+            .push_unseparated(") THEN ")
+            .push_bind_unseparated(detail.body.to_vec())
+            .push_unseparated(" END");
+        } else {
+            row.push_bind(detail.body.to_vec());
+        }
     });
-    insert.push(" ON CONFLICT DO NOTHING");
+    insert.push(if details.iter().any(is_note) {
+        " ON CONFLICT (entity, name) DO UPDATE SET body = CAST(body || excluded.body AS BLOB) WHERE name = 'notes'"
+    } else {
+        " ON CONFLICT DO NOTHING"
+    });
     insert
 }
 

@@ -7,6 +7,7 @@ use crate::world::lock;
 use haat::actors::Answered;
 use haat::domain::buyer::Mint;
 use haat::domain::courier::CourierStatus;
+use haat::domain::details::Words;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
 use haat::domain::money::Money;
@@ -85,6 +86,9 @@ impl Packer {
         let key = person.chance.per_mille(400).then(|| Person::key(&tag));
         let how = person.how(key, false);
         let what = "move goods";
+        // Those that make something to speak of are kept with what is said.
+        let words = person.world().chance("words").per_mille(300).then(|| Words(format!("said {tag:?}")));
+        let (said, command) = (command.clone(), command.with_words(words));
         let told = match person.chance.per_mille(200) {
             true => {
                 let twice = tokio::join!(
@@ -96,7 +100,7 @@ impl Packer {
             false => person.ask::<Order>(order.id, what, command.clone(), how).await,
         };
         if let Told::Answer(Answered { outcome, .. }) = &told {
-            self.count(&command, outcome);
+            self.count(&said, outcome);
         }
     }
 

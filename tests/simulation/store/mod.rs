@@ -422,7 +422,16 @@ impl Server {
             ));
         }
         for detail in details {
-            disk.details.entry((detail.order, detail.name)).or_insert_with(|| Some(detail.body.to_vec()));
+            let is_gone = disk.details.get(&(detail.order, DetailName::Contact)) == Some(&None);
+            let there = disk.details.entry((detail.order, detail.name));
+            match detail.name {
+                // Behind those that are there; where nothing may be kept, nothing is.
+                DetailName::Notes => {
+                    let notes = there.or_insert_with(|| (!is_gone).then(Vec::new));
+                    notes.iter_mut().for_each(|notes| notes.extend_from_slice(&detail.body));
+                }
+                DetailName::Contact | DetailName::Payment => _ = there.or_insert_with(|| Some(detail.body.to_vec())),
+            }
         }
         self.world.count("commits");
         self.oracle.committed(frames, details);
