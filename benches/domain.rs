@@ -75,6 +75,7 @@ fn vendors(criterion: &mut Criterion) {
                 lines,
                 keys: Vec::new(),
                 account_keys: 0,
+                slot: None,
             }];
             bench.iter(|| {
                 (vendor.reply(&command, true), vendor.respond(&command, Ok(())), vendor.publications(&events))

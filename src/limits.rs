@@ -52,6 +52,18 @@ pub const SALE_METHODS: usize = 20;
 pub const SALE_TRANCHES: usize = 100;
 /// How long it is remembered who bought in a sale that is over, in milliseconds.
 pub const SALE_BUYERS_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// Windows of a vendor's delivery plan: twelve on each day of the week.
+pub const DELIVERY_WINDOWS: usize = 84;
+/// Days on which a vendor's plan says that it does not deliver.
+pub const DELIVERY_CLOSED: usize = 366;
+/// For how many days after today a plan may have slots.
+pub const DELIVERY_DAYS_AHEAD: u32 = 60;
+/// Orders for which one window may have room.
+pub const SLOT_CAPACITY: i64 = 1_000_000;
+/// How many minutes before its beginning a slot may be closed: fourteen days.
+pub const SLOT_CUT_OFF: u32 = 14 * 24 * 60;
+/// How long after its end a slot is remembered, in milliseconds, so that an order can give it back.
+pub const SLOT_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// Characters of a name, a title, a code, a category, one line of an address.
 pub const SHORT_TEXT: usize = 200;
 /// Characters of a description or a reason.

@@ -10,6 +10,8 @@ mod cash;
 mod orders;
 #[path = "golden/parcels.rs"]
 mod parcels;
+#[path = "golden/slots.rs"]
+mod slots;
 #[path = "golden/vendors.rs"]
 mod vendors;
 
@@ -102,7 +104,7 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     SkuTermsChanged = "sku_terms_changed", StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
     SaleScheduled = "sale_scheduled", SaleChanged = "sale_changed", SaleCancelled = "sale_cancelled",
-    Restocked = "restocked", CreditsClosed = "credits_closed",
+    DeliveryPlanSet = "delivery_plan_set", Restocked = "restocked", CreditsClosed = "credits_closed",
 });
 variants!(CART_REPLIES, cart_reply, CartReply {
     Cart = "cart", Opened = "opened", Merging = "merging",
@@ -113,7 +115,8 @@ variants!(ORDER_REPLIES, order_reply, OrderReply {
     Done = "done",
 });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
-    Vendor = "vendor", Product = "product", Sku = "sku", Sale = "sale", Done = "done",
+    Vendor = "vendor", Product = "product", Sku = "sku", Sale = "sale", DeliveryPlan = "delivery_plan", Slots = "slots",
+    Done = "done",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
@@ -149,7 +152,8 @@ variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
     ScheduleSale = "schedule_sale", EditSale = "edit_sale", CancelSale = "cancel_sale", GetSale = "get_sale",
-    Restock = "restock", CloseCredits = "close_credits",
+    Restock = "restock", CloseCredits = "close_credits", SetDeliveryPlan = "set_delivery_plan",
+    GetDeliveryPlan = "get_delivery_plan", GetSlots = "get_slots",
 });
 
 fn uuid(number: u128) -> Uuid {
@@ -255,6 +259,7 @@ fn buyer(full: bool) -> Buyer {
 /// A checkout with every optional field, or with none.
 fn request(full: bool) -> CheckoutRequest {
     CheckoutRequest {
+        slots: if full { vec![(vendor(), slots::slot_id())] } else { Vec::new() },
         contact: contact(full),
         payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
         expected_total: full.then(|| Money::new(250_000, Currency::BDT)),
@@ -293,7 +298,7 @@ fn terms(full: bool) -> CheckoutTerms {
 }
 
 fn placement(full: bool) -> Box<Placement> {
-    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, shipping, .. } = terms(full);
+    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, shipping, slots, .. } = terms(full);
     Box::new(Placement {
         cart: cart(),
         attempt: 1,
@@ -308,6 +313,7 @@ fn placement(full: bool) -> Box<Placement> {
         buyer,
         coupons: if full { placed_coupons() } else { Vec::new() },
         shipping,
+        slots,
         email: None,
         shipping_address: None,
     })
@@ -324,7 +330,7 @@ fn held_at_a_break() -> Vec<HeldLine> {
 }
 
 fn refusals() -> Vec<Reject> {
-    vec![
+    [
         Reject::AccountRequired,
         Reject::EmailRequired,
         Reject::PaymentMethodNotAllowed { methods: vec!["stripe".into()] },
@@ -354,6 +360,9 @@ fn refusals() -> Vec<Reject> {
             maximum: Some(Money::new(2_000_000, Currency::BDT)),
         },
     ]
+    .into_iter()
+    .chain(slots::refusals())
+    .collect()
 }
 
 fn placed(full: bool, return_days: u32) -> OrderEvent {
@@ -367,12 +376,12 @@ fn order_events() -> Vec<OrderEvent> {
         placed(true, limits::RETURN_DAYS),
         placed(false, limits::RETURN_DAYS),
         placed(false, 0),
-        OrderEvent::StockHeld { vendor, lines: held() },
-        OrderEvent::StockHeld { vendor, lines: Vec::new() },
+        OrderEvent::StockHeld { vendor, lines: held(), slot: None },
+        OrderEvent::StockHeld { vendor, lines: Vec::new(), slot: None },
         OrderEvent::Priced { total: 250_000, bill: None },
         OrderEvent::Priced { total: 265_535, bill: Some(Box::new(bill())) },
         OrderEvent::BillRefused { reason: Reject::AddressNotServed { vendor_ids: vec![vendor] } },
-        OrderEvent::StockHeld { vendor, lines: held_in_sale() },
+        OrderEvent::StockHeld { vendor, lines: held_in_sale(), slot: None },
         OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: false },
         OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: true },
         OrderEvent::PaymentRequested,
@@ -457,6 +466,7 @@ fn order_events() -> Vec<OrderEvent> {
     );
     events.extend(parcels::events());
     events.extend(cash::events());
+    events.extend(slots::events());
     events
 }
 
@@ -480,7 +490,7 @@ fn order_commands() -> Vec<OrderCommand> {
             placement: placement(false),
             details: Some(Box::new(InlineDetails { contact: contact(true), token: "tok_approve".into() })),
         },
-        OrderCommand::StockHeld { vendor, lines: held() },
+        OrderCommand::StockHeld { vendor, lines: held(), slot: None },
         OrderCommand::StockCommitted { vendor },
         OrderCommand::StockReleased { vendor },
         OrderCommand::StepFailed { vendor, reason: Reject::CommandPoisoned },
@@ -552,6 +562,7 @@ fn order_commands() -> Vec<OrderCommand> {
     commands.push(credit.with_words(Some(Words("two\nlines".into()))));
     commands.extend(parcels::commands());
     commands.extend(cash::commands());
+    commands.extend(slots::commands());
     commands
 }
 

@@ -376,6 +376,23 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::ShipmentUnknown
         | Reject::NotReturnable { .. }
         | Reject::ReturnUnknown => parcels::rows(reject),
+        Reject::SlotFull { .. } => {
+            let wanted = |of: &[(SkuId, i64)]| match reserve(of, later, Currency::BDT) {
+                VendorCommand::Reserve { order, until, currency, lines, mut held_for } => {
+                    held_for.slot = Some("20261201-1000-1200".parse().unwrap());
+                    VendorCommand::Reserve { order, until, currency, lines, held_for }
+                }
+                other => other,
+            };
+            // After the shortage.
+            let short = refusal(vendor_of(&world, 0), wanted(&[(sku(0, 0), STOCK + 1)]), now);
+            assert!(matches!(short, Reject::OutOfStock { .. }), "{short:?}");
+            vec![refusal(vendor_of(&world, 0), wanted(&[(sku(0, 0), 1)]), now)]
+        }
+        Reject::DeliveryPlanChanged => {
+            let set = VendorCommand::SetDeliveryPlan { by: Principal::SHOP, version: 1, plan: None };
+            vec![refusal(vendor_of(&world, 0), set, now)]
+        }
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],
         Reject::NothingToResolve { .. } => {

@@ -90,6 +90,7 @@ impl NewOrder {
         let amounts = Amounts { total, paid: taken, total_due: due, ..Amounts::default() };
         let share = SubOrderView {
             to_collect: 0,
+            slot: None,
             id: SubOrderId::of(self.id, item.vendor),
             vendor: item.vendor,
             status: if paid { SubOrderStatus::Paid } else { SubOrderStatus::Held },

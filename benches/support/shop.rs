@@ -155,6 +155,7 @@ pub fn details() -> CheckoutRequest {
     };
     CheckoutRequest {
         shipping: Vec::new(),
+        slots: Vec::new(),
         quote: None,
         contact: Contact { email: Some("rahim@example.com".into()), shipping_address },
         mint: Mint([1, 2, 3, 4]),
@@ -202,12 +203,13 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         buyer: Some(Box::new(buyer)),
         coupons: Vec::new(),
         shipping: Vec::new(),
+        slots: Vec::new(),
         email: None,
         shipping_address: None,
     };
     vec![
         OrderCommand::Place { placement: Box::new(placement), details: None },
-        OrderCommand::StockHeld { vendor: vendor_id(), lines: held },
+        OrderCommand::StockHeld { vendor: vendor_id(), lines: held, slot: None },
         OrderCommand::Charged { amount: None },
         OrderCommand::StockCommitted { vendor: vendor_id() },
     ]

@@ -289,6 +289,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, format!("{of_share}/returns/{}/receive", ReturnId::from_uuid(KNOWN)), By::Vendor),
         route(Method::POST, "/v1/admin/remittances".into(), By::Admin),
         route(Method::POST, format!("{of_share}/shipments/{}/correct", ShipmentId::from_uuid(KNOWN)), By::Admin),
+        route(Method::PUT, format!("/v1/vendors/{vendor}/delivery-plan"), By::Vendor),
     ]
 }
 
@@ -313,6 +314,7 @@ pub fn paths() -> Vec<String> {
         "/readyz".into(),
         format!("/v1/vendors/{vendor}/shipments"),
         format!("/v1/vendors/{vendor}/returns"),
+        format!("/v1/vendors/{vendor}/delivery-slots"),
     ]);
     paths
 }

@@ -135,6 +135,7 @@ mod tests {
         fn checkout(&self, number: u128, within: Duration, wait: Option<Duration>) -> Checkout<'_> {
             let details = CheckoutRequest {
                 shipping: Vec::new(),
+                slots: Vec::new(),
                 quote: None,
                 buyer: Buyer::default(),
                 mint: Mint([0; 4]),

@@ -151,6 +151,7 @@ async fn the_refusal_of_a_poisoned_command_is_kept_and_waits_until_it_is_durable
 fn some_details() -> CheckoutRequest {
     CheckoutRequest {
         shipping: Vec::new(),
+        slots: Vec::new(),
         quote: None,
         buyer: Buyer::default(),
         mint: Mint([0; 4]),

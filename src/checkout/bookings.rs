@@ -14,6 +14,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::job::{Job, JobKind, Target, TryOutcome};
 use crate::domain::money::Money;
 use crate::domain::order::{CourierSays, CourierWish};
+use crate::domain::vendor::Slot;
 use crate::ports::NoAnswer;
 use crate::ports::couriers::{Courier, Destinations, Parcels, Told};
 use crate::ports::jobs::{JobWorker, NotNow};
@@ -126,7 +127,7 @@ impl BookingWorker {
         courier: &dyn Courier,
         name: ParcelName,
         book: Option<Vec<ParcelLine>>,
-        collect: Option<Money>,
+        (collect, slot): (Option<Money>, Option<Slot>),
     ) -> Result<CourierSays, Undone> {
         let Some(lines) = book else {
             return Ok(match courier.cancel(name).await? {
@@ -140,7 +141,7 @@ impl BookingWorker {
         let Some(contact) = self.contact(name.order).await? else {
             return Ok(CourierSays::Refused { why: NO_ADDRESS.into() });
         };
-        let call = BookingCall { name, lines, to: contact.shipping_address, collect };
+        let call = BookingCall { name, lines, to: contact.shipping_address, collect, slot };
         match courier.book(&call).await? {
             BookingAnswer::Booked(booking) => self.booked(courier, booking).await,
             BookingAnswer::Refused { why } => Ok(CourierSays::Refused { why: why.into() }),
@@ -149,12 +150,12 @@ impl BookingWorker {
 
     async fn all(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
         let (mut unanswered, mut nobodys) = (None, None);
-        for CourierWish { courier, name, book, collect } in self.parcels.wishes(order).await? {
+        for CourierWish { courier, name, book, collect, slot } in self.parcels.wishes(order).await? {
             let Some(known) = self.courier(&courier) else {
                 nobodys = Some(courier);
                 continue;
             };
-            match self.carry_out(known, name, book, collect).await {
+            match self.carry_out(known, name, book, (collect, slot)).await {
                 Ok(says) => self.parcels.says(name, says).await?,
                 // What others of its parcels come to does not wait for this one.
                 Err(Undone::Unanswered(no_answer)) => unanswered = Some(no_answer),

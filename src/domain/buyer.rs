@@ -3,6 +3,7 @@
 
 use super::ids::CustomerId;
 use super::time::Timestamp;
+use super::vendor::SlotId;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -294,6 +295,9 @@ pub struct HeldFor {
     /// How the order is paid.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub method: String,
+    /// In which of the vendor's slots it is to be brought, where one was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<SlotId>,
 }
 
 impl HeldFor {

@@ -9,7 +9,7 @@ use super::ids::{OrderId, ShipmentId, SkuId};
 use super::money::Money;
 use super::order::Address;
 use super::time::Timestamp;
-use super::vendor::WantedLine;
+use super::vendor::{Slot, WantedLine};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -153,14 +153,17 @@ pub struct BookingCall {
     pub to: Address,
     /// What the courier is to take at the door.
     pub collect: Option<Money>,
+    /// When it is to be brought, where the buyer chose that.
+    pub slot: Option<Slot>,
 }
 
 impl fmt::Debug for BookingCall {
     /// Without who gets it, which has no place in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, lines, to: _, collect } = self;
+        let Self { name, lines, to: _, collect, slot } = self;
         let mut call = f.debug_struct("BookingCall");
-        call.field("name", name).field("lines", lines).field("collect", collect).finish_non_exhaustive()
+        call.field("name", name).field("lines", lines).field("collect", collect).field("slot", slot);
+        call.finish_non_exhaustive()
     }
 }
 

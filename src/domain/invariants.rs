@@ -5,7 +5,7 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 37] = [
+pub const NAMES: [&str; 38] = [
     "cart_lines_are_sane",
     "cart_coupons_are_sane",
     "checkout_has_details",
@@ -36,6 +36,7 @@ pub const NAMES: [&str; 37] = [
     "a_quarantine_has_its_reason",
     "stock_adds_up",
     "holds_add_up",
+    "slots_add_up",
     "holds_are_timed",
     "a_leg_has_its_reason",
     "uses_are_within_limits",
@@ -93,6 +94,7 @@ mod tests {
             include_str!("order/mod.rs"),
             include_str!("vendor/mod.rs"),
             include_str!("vendor/breaches.rs"),
+            include_str!("vendor/slots/held.rs"),
             include_str!("coupon/mod.rs"),
             include_str!("customer.rs"),
         ];

@@ -16,6 +16,7 @@ use super::money::{Currency, Money};
 use super::order::{NoCash, NotFulfillable, NotReturnable, OrderStatus, RefundStatus, ResolveAs};
 use super::pricing::NotApplicable;
 use super::time::Timestamp;
+use super::vendor::{Day, SlotId, SlotRefused};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use table::rejects;
@@ -446,6 +447,25 @@ rejects! {
     } = Conflict {
         code: "out_of_stock", title: "Not enough in stock",
         text: "not enough in stock"
+    }
+
+    /// The slot that was chosen for a vendor's share cannot be had.
+    SlotFull {
+        /// Whose.
+        vendor_id: VendorId = VendorId::from_uuid(Uuid::nil()),
+        /// Which.
+        slot_id: SlotId = SlotId { day: Day::FIRST, from: 600, to: 720 },
+        /// Why.
+        why: SlotRefused = SlotRefused::Full,
+    } = Conflict {
+        code: "slot_full", title: "The delivery slot cannot be had",
+        text: "the delivery slot {slot_id} cannot be had: {}", why.name()
+    }
+
+    /// The vendor has another delivery plan than the one that was read.
+    DeliveryPlanChanged = Conflict {
+        code: "delivery_plan_changed", title: "The delivery plan is another by now",
+        text: "the vendor has another delivery plan by now: read it anew"
     }
 
     /// What it comes to does not fit 64 bits.

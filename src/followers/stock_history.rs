@@ -82,6 +82,7 @@ impl Follower for StockHistory {
                 }
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::SkuPriceChanged { .. }
+                | VendorEvent::DeliveryPlanSet { .. }
                 | VendorEvent::SaleScheduled { .. }
                 | VendorEvent::SaleChanged { .. }
                 | VendorEvent::SaleCancelled { .. }
@@ -119,6 +120,7 @@ impl StockHistory {
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::ProductAdded { .. }
                 | VendorEvent::SkuPriceChanged { .. }
+                | VendorEvent::DeliveryPlanSet { .. }
                 | VendorEvent::SaleScheduled { .. }
                 | VendorEvent::SaleChanged { .. }
                 | VendorEvent::SaleCancelled { .. }
@@ -166,6 +168,7 @@ mod tests {
                 lines,
                 keys: Vec::new(),
                 account_keys: 0,
+                slot: None,
             }],
         )
     }

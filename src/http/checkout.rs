@@ -11,6 +11,7 @@ use crate::domain::payment::holds_card_number;
 use crate::domain::pricing::ON_DELIVERY;
 use crate::domain::reject::Reject;
 use crate::domain::text::{TextKind, is_blank};
+use crate::domain::vendor::SlotId;
 use crate::http::HttpState;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::caller::Caller;
@@ -32,6 +33,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use utoipa::ToSchema;
 
 /// What a buyer gives at checkout.
@@ -62,6 +64,9 @@ pub struct CheckoutInput {
     expected_total: Option<TotalInput>,
     /// For vendors, the method by which they are to ship; of others, the cheapest.
     shipping: Option<Choices>,
+    /// For vendors that deliver in slots, the slot in which their share is to be brought.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    delivery_slot: Option<Choices>,
     /// The quote that the buyer agrees to: the checkout must be of the same cart, address and choices.
     #[schema(min_length = 1, max_length = 8192, pattern = "^quote_[A-Za-z0-9._-]+$")]
     quote_id: Option<String>,
@@ -126,15 +131,26 @@ pub(super) type Choices = BTreeMap<String, String>;
 
 /// The methods that were chosen.
 pub(super) fn chosen(faults: &mut Faults, choices: Option<Choices>) -> Vec<(VendorId, ShippingMethodId)> {
+    const EXPECTED: &str = "for ids of vendors, ids of their methods of shipping are expected";
+    by_vendor(faults, "shipping", choices, EXPECTED)
+}
+
+/// What was chosen for each vendor.
+fn by_vendor<T: FromStr>(
+    faults: &mut Faults,
+    field: &'static str,
+    choices: Option<Choices>,
+    expected: &'static str,
+) -> Vec<(VendorId, T)> {
     let choices = choices.unwrap_or_default();
     if choices.len() > limits::CART_LINES {
-        faults.add("shipping", "there are more vendors than a cart has lines");
+        faults.add(field, "there are more vendors than a cart has lines");
         return Vec::new();
     }
     let read: Option<Vec<_>> =
-        choices.iter().map(|(vendor, method)| Some((vendor.parse().ok()?, method.parse().ok()?))).collect();
+        choices.iter().map(|(vendor, chosen)| Some((vendor.parse().ok()?, chosen.parse().ok()?))).collect();
     read.unwrap_or_else(|| {
-        faults.add("shipping", "for ids of vendors, ids of their methods of shipping are expected");
+        faults.add(field, expected);
         Vec::new()
     })
 }
@@ -151,6 +167,7 @@ struct Checked {
     payment: PaymentChoice,
     expected_total: Option<Money>,
     shipping: Vec<(VendorId, ShippingMethodId)>,
+    slots: Vec<(VendorId, SlotId)>,
     quote: Option<Box<Quote>>,
 }
 
@@ -250,6 +267,8 @@ impl CheckoutInput {
         written.into_iter().try_for_each(|(field, text)| no_card(field, text))?;
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         let shipping = chosen(&mut faults, self.shipping.take());
+        const SLOTS: &str = "for ids of vendors, ids of their delivery slots are expected";
+        let slots = by_vendor(&mut faults, "delivery_slot", self.delivery_slot.take(), SLOTS);
         let quote = self.quote_id.as_deref().map(quotes);
         if matches!(quote, Some(None)) {
             faults.add("quote_id", "it is no quote of this shop's");
@@ -257,6 +276,7 @@ impl CheckoutInput {
         faults.done(&INVALID_BODY)?;
         Ok(Checked {
             shipping,
+            slots,
             quote: quote.flatten().map(Box::new),
             contact: Contact { email: self.email, shipping_address },
             // What is paid at the door has no means of payment to keep.
@@ -270,7 +290,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
     CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
     QuantityOutOfRange, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
-    PurchaseLimit, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
+    PurchaseLimit, SlotFull, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
     CouponUnknown, CouponExpired, CouponTermsChanged, CouponNotApplicable, CouponExhausted, CouponLimitReached,
 );
 
@@ -294,7 +314,7 @@ pub async fn check_out(
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
     let checked = body.value.checked(|text| services.quotes.open(text))?;
-    let Checked { contact, payment, expected_total, shipping, quote } = checked;
+    let Checked { contact, payment, expected_total, shipping, slots, quote } = checked;
     let total_in = expected_total.map(|total| total.currency);
     let (mint, mut buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, caller.account_mail, &contact));
     if payment.method == ON_DELIVERY {
@@ -305,7 +325,9 @@ pub async fn check_out(
         }
         faults.done(&INVALID_BODY)?;
     }
-    let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, shipping, quote, mint, buyer };
+    let contact_given = contact.clone();
+    let request =
+        CheckoutRequest { contact: contact_given, payment, expected_total, shipping, slots, quote, mint, buyer };
     let (wait, applied) = prefer::wait(&headers).unzip();
     let asker = Asker { by: caller.principal, from };
     let checked_out = shop.checkout(asker, cart, request, settings.request_timeout, wait, key).await?;

@@ -335,6 +335,9 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
         Reject::QuantityOutOfRange { limit, sku_id: Some(sku_id) } => {
             told.extend([("sku_id", json!(sku_id)), ("max_quantity", json!(limit))]);
         }
+        Reject::SlotFull { vendor_id, slot_id, why } => {
+            told.extend([("vendor_id", json!(vendor_id)), ("slot_id", json!(slot_id)), ("why", json!(why.name()))]);
+        }
         Reject::AddressNotServed { vendor_ids } => told.push(("vendor_ids", json!(vendor_ids))),
         Reject::CodNotAvailable { why, vendor_ids, maximum } => {
             // Where nothing is said it is for the methods of these vendors.

@@ -59,6 +59,7 @@ pub mod services;
 pub mod shipments;
 pub mod shipping;
 pub mod skus;
+pub mod slots;
 pub mod tables;
 pub mod tax;
 pub mod terms;

@@ -158,6 +158,8 @@ fn problem_schema() -> Schema {
         .property("vendor_ids", ArrayBuilder::new().items(Ref::from_schema_name(VendorId::name())))
         .property("regular_price", Ref::from_schema_name(MoneyBody::name()))
         .property("sku_id", SkuId::schema())
+        .property("vendor_id", VendorId::schema())
+        .property("slot_id", text().description(Some("With `slot_full`: which slot.")))
         .property("sale_id", SaleId::schema())
         .property("starts_at", Moment::schema())
         .property("next_tranche_at", Moment::schema())
@@ -537,6 +539,9 @@ mod tests {
             ("/v1/vendors/{vendor}/orders", "get"),
             ("/v1/vendors/{vendor}/shipments", "get"),
             ("/v1/vendors/{vendor}/returns", "get"),
+            ("/v1/vendors/{vendor}/delivery-plan", "get"),
+            ("/v1/vendors/{vendor}/delivery-plan", "put"),
+            ("/v1/vendors/{vendor}/delivery-slots", "get"),
             ("/v1/admin/overview", "get"),
             ("/v1/admin/overview/events", "get"),
             ("/v1/admin/followers", "get"),

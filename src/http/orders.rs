@@ -32,6 +32,7 @@ use crate::http::resolve::StuckBody;
 use crate::http::returns::ReturnBody;
 use crate::http::services::Services;
 use crate::http::shipments::ShipmentBody;
+use crate::http::slots::DeliverySlotBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::tracking;
 use crate::http::valid::filled;
@@ -277,6 +278,9 @@ pub struct SubOrderBody<'a> {
     /// What is to be collected for it at the door, to what can be handed over in cash. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     to_collect: Option<MoneyBody>,
+    /// In which slot it is to be brought, where the buyer chose one. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_slot: Option<DeliverySlotBody>,
 }
 
 /// How an order is paid.
@@ -418,6 +422,7 @@ impl<'a> OrderBody<'a> {
             shipments: sub.parcels.iter().map(|parcel| ShipmentBody::new(order.id, order.currency, parcel)).collect(),
             on_hold: sub.on_hold,
             to_collect: (sub.to_collect > 0).then(|| MoneyBody(Money::new(sub.to_collect, order.currency))),
+            delivery_slot: sub.slot.as_deref().cloned().map(DeliverySlotBody::from),
         };
         Self {
             sums: SumsBody::new(
@@ -506,6 +511,7 @@ impl<'a> OrderBody<'a> {
             shipments: Vec::new(),
             on_hold: None,
             to_collect: None,
+            delivery_slot: None,
         };
         Self {
             sums: SumsBody::new(

@@ -4,7 +4,7 @@ use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
     orders, own, people, products, quotes, refunds, remittances, resolve, returns, sales, shipments, shipping, skus,
-    tax, tracking, vendors, waiting,
+    slots, tax, tracking, vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -18,6 +18,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(vendors::create_vendor))
         .routes(routes!(vendors::create_product))
         .routes(routes!(shipping::get_shipping_methods, shipping::put_shipping_methods))
+        .routes(routes!(slots::get_delivery_plan, slots::put_delivery_plan))
+        .routes(routes!(slots::list_delivery_slots))
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
@@ -149,6 +151,8 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
+    ("/v1/vendors/{vendor}/delivery-plan", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
+    ("/v1/vendors/{vendor}/delivery-slots", &[(Method::GET, Class::Reads)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
     ("/v1/vendors/{vendor}/shipments", &[(Method::GET, Class::Staff)]),
     ("/v1/vendors/{vendor}/returns", &[(Method::GET, Class::Staff)]),
@@ -276,7 +280,9 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/sandbox/refunds"
             | "/metrics"
     ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| {
-        rest.ends_with("/orders") || rest.ends_with("/shipping-methods") || rest.ends_with("/members")
+        ["/orders", "/shipping-methods", "/members", "/delivery-plan", "/delivery-slots"]
+            .iter()
+            .any(|end| rest.ends_with(end))
     }) || (path.starts_with("/v1/coupons/") && path.ends_with("/codes"))
         || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }

@@ -156,7 +156,7 @@ fn call(number: u128, word: &str) -> BookingCall {
         phone: None,
     };
     let lines = vec![ParcelLine { sku: sku(), title: "Lungi".into(), quantity: 2 }];
-    BookingCall { name: name(number), lines, to, collect: Some(Money::new(125_000, Currency::BDT)) }
+    BookingCall { name: name(number), lines, to, collect: Some(Money::new(125_000, Currency::BDT)), slot: None }
 }
 
 fn status_of(answer: &BookingAnswer) -> BookingStatus {

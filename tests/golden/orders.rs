@@ -54,6 +54,7 @@ pub fn order_replies() -> Vec<OrderReply> {
     let unpaid = Amounts { total: 250_000, total_due: 250_000, ..Amounts::default() };
     let share = SubOrderView {
         to_collect: 0,
+        slot: None,
         id: SubOrderId::of(order(), vendor()),
         vendor: vendor(),
         status: SubOrderStatus::Held,
@@ -184,6 +185,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![of_parcel] },
         OrderReply::Order { order: Box::new(super::parcels::shipped(view(None))) },
         OrderReply::Order { order: Box::new(super::cash::collected(super::parcels::shipped(view(None)))) },
+        OrderReply::Order { order: Box::new(super::slots::chosen(view(None))) },
         OrderReply::Wishes { wishes: Vec::new() },
         OrderReply::Preview { preview },
         OrderReply::Order { order: Box::new(disputed) },

@@ -76,7 +76,7 @@ pub fn product(full: bool) -> NewProduct {
 }
 
 pub fn vendor_events() -> Vec<VendorEvent> {
-    vec![
+    let mut all = vec![
         VendorEvent::VendorCreated { name: "Aarong".into() },
         VendorEvent::ProductAdded { product: product(true) },
         VendorEvent::ProductAdded { product: product(false) },
@@ -91,13 +91,21 @@ pub fn vendor_events() -> Vec<VendorEvent> {
             by: By::of(Principal::vendor(vendor())),
         },
         VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
-        VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held(), keys: Vec::new(), account_keys: 0 },
+        VendorEvent::StockHeld {
+            order: order(),
+            until: at(900_000),
+            lines: held(),
+            keys: Vec::new(),
+            account_keys: 0,
+            slot: None,
+        },
         VendorEvent::StockHeld {
             order: order(),
             until: at(900_000),
             lines: held_at_a_break(),
             keys: Vec::new(),
             account_keys: 0,
+            slot: None,
         },
         VendorEvent::StockHeld {
             order: order(),
@@ -105,6 +113,7 @@ pub fn vendor_events() -> Vec<VendorEvent> {
             lines: held_in_sale(),
             keys: vec![BuyerKey([1; 8]), BuyerKey([2; 8])],
             account_keys: 1,
+            slot: None,
         },
         VendorEvent::SaleScheduled { sale: sale(), terms: Box::new(sale_terms(true)) },
         VendorEvent::SaleScheduled { sale: sale(), terms: Box::new(sale_terms(false)) },
@@ -122,6 +131,7 @@ pub fn vendor_events() -> Vec<VendorEvent> {
             lines: vec![HeldLine::at_list_price(sku(0), 1, 125_000)],
             keys: Vec::new(),
             account_keys: 0,
+            slot: None,
         },
         VendorEvent::Restocked {
             order: order(),
@@ -129,15 +139,18 @@ pub fn vendor_events() -> Vec<VendorEvent> {
             lines: vec![HeldLine { sale: Some(sale()), ..HeldLine::at_list_price(sku(0), 1, 125_000) }],
             keys: vec![BuyerKey([1, 2, 3, 4, 5, 6, 7, 8])],
             account_keys: 1,
+            slot: None,
         },
         VendorEvent::CreditsClosed { credits: vec![CreditKey(order(), credit_id())] },
-    ]
+    ];
+    all.extend(super::slots::vendor_events());
+    all
 }
 
 pub fn vendor_commands() -> Vec<VendorCommand> {
     let by = Principal::vendor(vendor());
     let lines = vec![WantedLine { sku: sku(0), quantity: 2 }];
-    vec![
+    let mut all = vec![
         VendorCommand::Create { name: "Aarong".into() },
         VendorCommand::AddProduct { by, product: product(true) },
         VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
@@ -169,11 +182,14 @@ pub fn vendor_commands() -> Vec<VendorCommand> {
                 credits: vec![(credit_id(), vec![HeldLine::at_list_price(sku(0), 1, 125_000)])],
                 keys: vec![BuyerKey([1, 2, 3, 4, 5, 6, 7, 8])],
                 account_keys: 1,
+                slot: None,
             }),
         },
         VendorCommand::CloseCredits { order: order(), credits: vec![credit_id()] },
         VendorCommand::Tick,
-    ]
+    ];
+    all.extend(super::slots::vendor_commands());
+    all
 }
 
 pub fn vendor_replies() -> Vec<VendorReply> {
@@ -212,7 +228,7 @@ pub fn vendor_replies() -> Vec<VendorReply> {
         description: full.then(|| "Handwoven".into()),
         category: full.then(|| "sarees".into()),
     };
-    vec![
+    let mut all = vec![
         VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into() } },
         VendorReply::Sale { sale: Box::new(of_sale(true)) },
         VendorReply::Sale { sale: Box::new(of_sale(false)) },
@@ -221,7 +237,9 @@ pub fn vendor_replies() -> Vec<VendorReply> {
         VendorReply::Sku { sku: Box::new(sku(false, false)) },
         VendorReply::Sku { sku: Box::new(sku(false, true)) },
         VendorReply::Done,
-    ]
+    ];
+    all.extend(super::slots::vendor_replies());
+    all
 }
 
 pub fn price_breaks() -> Vec<PriceBreak> {

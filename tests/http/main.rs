@@ -41,6 +41,7 @@ mod sales;
 mod sandbox;
 mod shop;
 mod silent;
+mod slots;
 mod stripe;
 mod suspended;
 mod terms;

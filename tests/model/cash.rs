@@ -110,6 +110,7 @@ impl Door {
             buyer: Some(Box::new(Buyer::default())),
             coupons: Vec::new(),
             shipping: Vec::new(),
+            slots: Vec::new(),
             email: None,
             shipping_address: None,
         };
@@ -118,7 +119,7 @@ impl Door {
         let lines = vec![HeldLine::at_list_price(sku(), PIECES, price)];
         for command in [
             OrderCommand::Place { placement: Box::new(placement), details: None },
-            OrderCommand::StockHeld { vendor: vendor(), lines },
+            OrderCommand::StockHeld { vendor: vendor(), lines, slot: None },
             OrderCommand::StockCommitted { vendor: vendor() },
         ] {
             assert!(door.tell(&command), "{command:?}");

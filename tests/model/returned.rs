@@ -191,6 +191,7 @@ impl Life {
             buyer: Some(Box::new(Buyer { country: "BD".into(), ..Buyer::default() })),
             coupons: vec![placed(0), placed(1)],
             shipping: Vec::new(),
+            slots: Vec::new(),
             email: None,
             shipping_address: None,
         };
@@ -198,7 +199,7 @@ impl Life {
         let mut life = Self { order, credits: 0, credited: 0, pieces: 0, restocked: 0 };
         life.does(prices, OrderCommand::Place { placement: Box::new(placement), details: None });
         let lines = vec![HeldLine::at_list_price(sku(), PIECES, UNIT_PRICE)];
-        life.does(prices, OrderCommand::StockHeld { vendor: vendor(), lines });
+        life.does(prices, OrderCommand::StockHeld { vendor: vendor(), lines, slot: None });
         for which in 0..2 {
             life.does(prices, OrderCommand::LegHeld { with: Party::Coupon(coupon(which)) });
         }

@@ -773,7 +773,7 @@ fn act(shop: &mut Kept<Vendor>, model: &mut Model, what: &Do, tally: &Tally) -> 
                 until: at(until),
                 currency: Currency::BDT,
                 lines: lines.iter().map(wanted).collect(),
-                held_for: Box::new(HeldFor { customer, keys, account_mail: false, audience, method }),
+                held_for: Box::new(HeldFor { customer, keys, account_mail: false, audience, method, slot: None }),
             };
             let told = shop.ask(&command, now);
             if model.orders.contains_key(number) {

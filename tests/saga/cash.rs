@@ -95,6 +95,7 @@ impl Life {
             buyer: Some(Box::new(Buyer { at_door: Some(counter()), ..Buyer::default() })),
             coupons: Vec::new(),
             shipping: Vec::new(),
+            slots: Vec::new(),
             email: None,
             shipping_address: None,
         };
@@ -108,7 +109,7 @@ impl Life {
         let mut life = Self::placed();
         for which in 0..2 {
             let lines = vec![HeldLine::at_list_price(sku(which), PIECES[which], PRICES[which])];
-            life.tell(OrderCommand::StockHeld { vendor: vendor(which), lines }).unwrap();
+            life.tell(OrderCommand::StockHeld { vendor: vendor(which), lines, slot: None }).unwrap();
         }
         life
     }
@@ -302,9 +303,9 @@ fn an_order_that_comes_to_more_than_the_shop_takes_at_the_door_is_refused() {
     ] {
         let mut life = Life::placed_with(method);
         let lines = vec![HeldLine::at_list_price(sku(0), PIECES[0], PRICES[0])];
-        life.tell(OrderCommand::StockHeld { vendor: vendor(0), lines }).unwrap();
+        life.tell(OrderCommand::StockHeld { vendor: vendor(0), lines, slot: None }).unwrap();
         let lines = vec![HeldLine::at_list_price(sku(1), PIECES[1], unit_price)];
-        let held = OrderCommand::StockHeld { vendor: vendor(1), lines };
+        let held = OrderCommand::StockHeld { vendor: vendor(1), lines, slot: None };
         let prices = Priced { most_at_the_door: most, ..Priced::default() };
         let events = life.order.decide(&held, &Knowledge { prices: &prices, ..Knowledge::NOTHING }, NOW).unwrap();
         let ended = match &events[1] {

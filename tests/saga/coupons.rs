@@ -131,6 +131,7 @@ impl Life {
             buyer: Some(Box::new(Buyer { keys: vec![BuyerKey([7; 8])], ..Buyer::default() })),
             coupons: vec![PlacedCoupon { coupon: coupon(), code: code(), serial: None }],
             shipping: Vec::new(),
+            slots: Vec::new(),
             email: None,
             shipping_address: None,
         };
@@ -181,7 +182,7 @@ impl Life {
 
     fn hold_stock(&mut self) {
         let lines = vec![HeldLine::at_list_price(sku(), 2, 100)];
-        self.tell(OrderCommand::StockHeld { vendor: vendor(), lines }).unwrap();
+        self.tell(OrderCommand::StockHeld { vendor: vendor(), lines, slot: None }).unwrap();
     }
 
     fn tell(&mut self, command: OrderCommand) -> Result<usize, Reject> {
@@ -343,7 +344,7 @@ fn an_order_ends_whose_coupon_is_over_when_its_price_is_made() {
     let mut life = Life::placed(None);
     life.known.version = 4;
     let lines = vec![HeldLine::at_list_price(sku(), 2, 100)];
-    let command = OrderCommand::StockHeld { vendor: vendor(), lines };
+    let command = OrderCommand::StockHeld { vendor: vendor(), lines, slot: None };
     let knowledge = Knowledge { availability: &life.known, ..Knowledge::NOTHING };
     let late = Timestamp::from_millis(2_000);
     let events = life.order.decide(&command, &knowledge, late).unwrap();

@@ -65,6 +65,7 @@ impl Life {
             buyer: None,
             coupons: Vec::new(),
             shipping: Vec::new(),
+            slots: Vec::new(),
             email: None,
             shipping_address: None,
         };
@@ -140,7 +141,7 @@ fn through_the_longest_life_the_head_stays_small_and_a_full_block_is_written_onc
     life.checkpoint();
     for number in 0..vendors {
         let line = HeldLine::at_list_price(sku(number, 0), 2, 125_000);
-        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: vec![line] });
+        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: vec![line], slot: None });
         life.checkpoint();
     }
     assert_eq!(life.order.phase(), Some(Phase::Paying));
@@ -204,7 +205,7 @@ fn a_life_without_end_leaves_the_head_as_it_is() {
 fn an_ordinary_order_is_one_part() {
     let mut life = Life::placed(3, &"শাড়ি ".repeat(6));
     for number in 0..3 {
-        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new() });
+        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new(), slot: None });
     }
     life.tell(OrderCommand::Charged { amount: None });
     life.happen(OrderEvent::Settled);
@@ -219,7 +220,7 @@ fn an_ordinary_order_is_one_part() {
 fn a_head_that_holds_all_is_read_and_taken_apart_with_the_next_checkpoint() {
     let mut life = Life::placed(40, "Jamdani");
     for number in 0..40 {
-        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new() });
+        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new(), slot: None });
     }
     let early = serde_json::to_vec(&life.order).unwrap();
     assert!(early.len() > limits::ORDER_HEAD_BYTES);
@@ -234,7 +235,7 @@ fn a_head_that_holds_all_is_read_and_taken_apart_with_the_next_checkpoint() {
 fn an_order_without_one_of_its_parts_cannot_be_read() {
     let mut life = Life::placed(40, "Jamdani");
     for number in 0..40 {
-        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new() });
+        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new(), slot: None });
     }
     life.checkpoint();
     for gone in ["timeline/0", "lines"] {
@@ -253,7 +254,7 @@ fn parts_that_were_written_once_are_read_and_written_as_they_were() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/parts/order.json");
     let mut life = Life::placed(12, "Jamdani \"red\" শাড়ি");
     for number in 0..12 {
-        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new() });
+        life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new(), slot: None });
     }
     life.tell(OrderCommand::Cancel { by: Principal::SHOP });
     life.tell(OrderCommand::VoidRefused { reason: "no".into(), taken: None });

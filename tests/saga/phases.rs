@@ -74,7 +74,7 @@ fn command(name: &str) -> OrderCommand {
     let vendor = vendor(0);
     let with = Party::Coupon(CouponId::of_code("EID"));
     match name {
-        "stock_held" => OrderCommand::StockHeld { vendor, lines: Vec::new() },
+        "stock_held" => OrderCommand::StockHeld { vendor, lines: Vec::new(), slot: None },
         "stock_refused" => OrderCommand::StockRefused { vendor, reason: Reject::HoldClosed },
         "charged" => OrderCommand::Charged { amount: None },
         "declined" => OrderCommand::Declined { reason: "no".into() },
@@ -327,7 +327,8 @@ fn a_bill_of_zero_is_paid_as_it_is_made() {
     let held = placement.lines.iter().map(|line| HeldLine::at_list_price(line.sku, line.quantity, 0)).collect();
     let (mut state, now) = (Order::new(order), world.now);
     tell(&mut state, &OrderCommand::Place { placement, details }, now).unwrap();
-    let events = tell(&mut state, &OrderCommand::StockHeld { vendor: vendor(0), lines: held }, now).unwrap();
+    let events =
+        tell(&mut state, &OrderCommand::StockHeld { vendor: vendor(0), lines: held, slot: None }, now).unwrap();
     assert_eq!(events[1..], [OrderEvent::Priced { total: 0, bill: None }, OrderEvent::Paid { amount: 0 }]);
     let paid = Publication::OrderStatus { from: Some(OrderStatus::Placed), to: OrderStatus::Paid };
     assert_eq!(state.publications(&events), [paid], "it never awaited a payment");

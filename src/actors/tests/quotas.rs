@@ -45,6 +45,7 @@ fn journal(number: u128, ended: Option<OrderStatus>) -> (EntityRef, History) {
         buyer: Some(Box::new(Buyer { keys: vec![RINA], ..Buyer::default() })),
         coupons: Vec::new(),
         shipping: Vec::new(),
+        slots: Vec::new(),
         email: None,
         shipping_address: None,
     };

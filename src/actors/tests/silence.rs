@@ -378,6 +378,7 @@ fn details(method: &str) -> CheckoutRequest {
         payment: PaymentChoice { method: method.into(), token: "tok".into() },
         expected_total: None,
         shipping: Vec::new(),
+        slots: Vec::new(),
         quote: None,
     }
 }

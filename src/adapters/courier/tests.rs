@@ -6,7 +6,8 @@ use crate::domain::courier::{CourierStatus, CourierTold, ParcelLine};
 use crate::domain::ids::{OrderId, ShipmentId, SkuId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::Address;
-use crate::domain::vendor::WantedLine;
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::{Slot, WantedLine};
 use crate::limits;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
@@ -105,7 +106,13 @@ fn call() -> BookingCall {
         phone: Some("+8801700000000".into()),
     };
     let lines = vec![ParcelLine { sku: sku(), title: "Lungi".into(), quantity: 2 }];
-    BookingCall { name: name(), lines, to, collect: Some(Money::new(125_000, Currency::BDT)) }
+    let slot = Slot {
+        id: "20261201-1000-1200".parse().unwrap(),
+        zone: "Asia/Dhaka".into(),
+        starts_at: Timestamp::from_millis(1_796_097_600_000),
+        ends_at: Timestamp::from_millis(1_796_104_800_000),
+    };
+    BookingCall { name: name(), lines, to, collect: Some(Money::new(125_000, Currency::BDT)), slot: Some(slot) }
 }
 
 /// A shipment as the platform tells it, with these fields changed.
@@ -171,6 +178,7 @@ async fn a_parcel_is_booked_under_its_name_and_the_courier_hears_all_it_needs() 
         "to": {"name": "Rumi", "line1": "1 Mirpur Road", "city": "Dhaka", "postcode": "1207", "country": "BD", "phone": "+8801700000000"},
         "lines": [{"sku_id": sku().to_string(), "title": "Lungi", "quantity": 2}],
         "collect": {"amount": "1250.00", "currency": "BDT"},
+        "deliver_between": {"from": "2026-12-01T04:00:00Z", "to": "2026-12-01T06:00:00Z"},
         "notice_url": "https://shop.example/v1/notices/couriers/platform",
     });
     assert_eq!((&first.body, &second.body), (&expected, &expected));

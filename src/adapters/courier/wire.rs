@@ -6,7 +6,7 @@ use crate::domain::ids::SkuId;
 use crate::domain::money::Money;
 use crate::domain::order::Address;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::WantedLine;
+use crate::domain::vendor::{Slot, WantedLine};
 use crate::limits;
 use crate::ports::NoAnswer;
 use crate::ports::couriers::CourierNotice;
@@ -58,7 +58,23 @@ pub(super) struct ShipmentInput<'a> {
     lines: Vec<InputLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     collect: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_between: Option<Between>,
     notice_url: &'a str,
+}
+
+/// Two moments, as RFC 3339 writes them.
+#[derive(Serialize)]
+struct Between {
+    from: String,
+    to: String,
+}
+
+impl Between {
+    fn of(slot: &Slot) -> Option<Self> {
+        let moment = |at: Timestamp| Some(jiff::Timestamp::from_millisecond(at.as_millis()).ok()?.to_string());
+        Some(Self { from: moment(slot.starts_at)?, to: moment(slot.ends_at)? })
+    }
 }
 
 #[derive(Serialize)]
@@ -75,6 +91,7 @@ pub(super) fn input<'a>(call: &'a BookingCall, notice_url: &'a str) -> ShipmentI
         to: &call.to,
         lines: lines.map(|it| InputLine { sku_id: it.sku, title: &it.title, quantity: it.quantity }).collect(),
         collect: call.collect.map(Amount::of),
+        deliver_between: call.slot.as_ref().and_then(Between::of),
         notice_url,
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::ids::{CartId, CouponId, CreditId, CustomerId, EntityRef, Kind
 use crate::domain::money::Money;
 use crate::domain::order::{CountedOpen, LegState, Phase};
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
-use crate::domain::vendor::{HeldLine, VendorEvent};
+use crate::domain::vendor::{HeldLine, SlotId, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
 use crate::services::accounts::Looked;
 use crate::services::categories::Category;
@@ -264,6 +264,8 @@ pub(super) struct OrderFacts {
     pub(super) current: bool,
     /// Units that were cancelled and that their vendors have not said to have back.
     pub(super) coming_back: Vec<(VendorId, SkuId, i64)>,
+    /// The slots in which its shares are to be brought, and whether a share does not need its own any more.
+    pub(super) slots: BTreeMap<VendorId, (SlotId, bool)>,
     /// Who has to count it among the open orders of its buyer that are to be paid at the door.
     pub(super) counted_open: CountedOpen,
     /// What of it somebody has to look at.
@@ -297,18 +299,22 @@ pub(super) struct Trade {
     pub(super) returned: BTreeMap<SkuId, i64>,
     /// The credits, each of which counts once.
     pub(super) credits: Vec<CreditId>,
+    /// The slot of what it holds, and that of what it sold, until it has it back.
+    pub(super) slots: [Option<SlotId>; 2],
 }
 
 impl Trade {
     /// One thing more.
     pub(super) fn see(&mut self, dealt: Dealt) {
         match dealt {
-            Dealt::Held(lines) => self.holding = Some(lines),
+            Dealt::Held(lines, slot) => (self.holding, self.slots[0]) = (Some(lines), slot),
             Dealt::Sold => {
                 let lines = self.holding.take().unwrap_or_default();
                 self.sold.push(lines);
+                self.slots = [None, self.slots[0]];
             }
-            Dealt::Released => self.holding = None,
+            Dealt::Released => (self.holding, self.slots[0]) = (None, None),
+            Dealt::SlotBack => self.slots[1] = None,
             Dealt::Closed => self.closed = true,
             Dealt::Restocked(credit, lines) => {
                 self.credits.push(credit);
@@ -331,6 +337,8 @@ pub(super) struct VendorFacts {
     pub(super) skus: Vec<SkuRow>,
     /// Its sales.
     pub(super) sales: Vec<SaleRow>,
+    /// How many orders hold or have each slot that it remembers.
+    pub(super) slots: Vec<(SlotId, i64)>,
     /// Its version.
     pub(super) version: u64,
     /// Whether its snapshot and its rows are of the newest version.
@@ -352,8 +360,8 @@ impl Trades {
 /// What a vendor recorded of one order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Dealt {
-    /// It holds this.
-    Held(Vec<HeldLine>),
+    /// It holds this, with this slot.
+    Held(Vec<HeldLine>, Option<SlotId>),
     /// It sold what it held.
     Sold,
     /// It holds nothing any more.
@@ -362,25 +370,31 @@ pub(super) enum Dealt {
     Closed,
     /// It took this back, for this credit.
     Restocked(CreditId, Vec<(SkuId, i64)>),
+    /// It has the slot back of what it sold.
+    SlotBack,
 }
 
 impl Dealt {
     /// Tells `each` of every order that the event is about.
     pub(super) fn of(event: &VendorEvent, mut each: impl FnMut(OrderId, Dealt)) {
         match event {
-            VendorEvent::StockHeld { order, lines, .. } => each(*order, Dealt::Held(lines.clone())),
+            VendorEvent::StockHeld { order, lines, slot, .. } => {
+                each(*order, Dealt::Held(lines.clone(), slot.as_ref().map(|slot| slot.id)));
+            }
             VendorEvent::StockCommitted { order } | VendorEvent::HoldCommitted { order, .. } => {
                 each(*order, Dealt::Sold);
             }
             VendorEvent::HoldsClosed { orders } => orders.iter().for_each(|order| each(*order, Dealt::Closed)),
             VendorEvent::StockReleased { order, .. } => each(*order, Dealt::Released),
-            VendorEvent::Restocked { order, credit, lines, .. } => {
+            VendorEvent::Restocked { order, credit, lines, slot, .. } => {
                 let lines = lines.iter().map(|line| (line.sku, line.quantity)).collect();
                 each(*order, Dealt::Restocked(*credit, lines));
+                slot.iter().for_each(|_| each(*order, Dealt::SlotBack));
             }
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
+            | VendorEvent::DeliveryPlanSet { .. }
             | VendorEvent::SaleScheduled { .. }
             | VendorEvent::SaleChanged { .. }
             | VendorEvent::SaleCancelled { .. }
@@ -483,7 +497,14 @@ mod tests {
         let sku = crate::domain::ids::SkuId::from_uuid(Uuid::from_u128(2));
         let lines = vec![HeldLine::at_list_price(sku, 2, 10)];
         let until = Timestamp::from_millis(9);
-        let held = VendorEvent::StockHeld { order, until, lines: lines.clone(), keys: Vec::new(), account_keys: 0 };
+        let held = VendorEvent::StockHeld {
+            order,
+            until,
+            lines: lines.clone(),
+            keys: Vec::new(),
+            account_keys: 0,
+            slot: None,
+        };
         let mut trades = Trades::default();
         trades.see(&held);
         assert_eq!(trades.0[&order], Trade { holding: Some(lines.clone()), ..Trade::default() });
@@ -580,6 +601,7 @@ pub(super) mod samples {
             version: 1,
             mint: None,
             coming_back: Vec::new(),
+            slots: BTreeMap::new(),
             counted_open: CountedOpen::No,
             attention: Vec::new(),
             refunds: (0, 0),

@@ -315,7 +315,8 @@ impl AnyReplay {
                 if let Some((vendor, current)) = replay.finish(facts) {
                     let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
                     let sales = vendor.sale_rows();
-                    facts.vendors.insert(id, VendorFacts { row, products, skus, sales, version, current });
+                    let slots = vendor.slots_had().collect();
+                    facts.vendors.insert(id, VendorFacts { row, products, skus, sales, slots, version, current });
                 }
             }
             AnyReplay::Customer(replay) => {
@@ -427,6 +428,7 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         needs_token: order.needs_token(),
         current,
         coming_back: order.units_coming_back().collect(),
+        slots: order.delivery_slots().collect(),
         attention: order.attention(),
         refunds: order.given_back(),
         counted_open: order.counted_open(),

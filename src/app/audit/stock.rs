@@ -5,7 +5,7 @@ use super::facts::{Facts, OrderFacts, Share, Trade};
 use super::{Breaches, Finding};
 use crate::domain::ids::{CreditId, EntityId, OrderId, SkuId, VendorId};
 use crate::domain::order::{LegState, Phase};
-use crate::domain::vendor::HeldLine;
+use crate::domain::vendor::{HeldLine, SlotId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Holds each order's shares against what their vendors did, and each SKU's figures against the orders.
@@ -15,6 +15,10 @@ pub(super) struct Stock {
     sold: BTreeMap<SkuId, i64>,
     /// SKUs that were sold to orders of which nothing is known.
     unclear: BTreeSet<(VendorId, SkuId)>,
+    /// How many orders hold or have each slot, as far as all of these are known.
+    in_slots: BTreeMap<(VendorId, SlotId), i64>,
+    /// Slots of orders of which nothing is known.
+    unclear_slots: BTreeSet<(VendorId, SlotId)>,
     under_way: u64,
     holds: u64,
     breaches: Breaches,
@@ -49,6 +53,10 @@ impl Stock {
         for (id, trades) in facts.trades.iter().filter(|(id, _)| !facts.is_broken(id.entity())) {
             for (order, trade) in &trades.0 {
                 self.holds += u64::from(trade.holding.is_some());
+                for slot in trade.slots.into_iter().flatten() {
+                    *self.in_slots.entry((*id, slot)).or_default() += 1;
+                    self.unclear_slots.extend(facts.is_broken(order.entity()).then_some((*id, slot)));
+                }
                 if facts.is_broken(order.entity()) {
                     self.unclear.extend(trade.sold.iter().flatten().map(|line| (*id, line.sku)));
                 } else {
@@ -73,6 +81,13 @@ impl Stock {
                 skus += 1;
                 received += sku.received.unsigned_abs();
                 pieces_sold += sku.sold().unsigned_abs();
+            }
+            for (slot, had) in vendor.slots.iter().filter(|(slot, _)| !self.unclear_slots.contains(&(*id, *slot))) {
+                let orders = self.in_slots.get(&(*id, *slot)).copied().unwrap_or(0);
+                if *had != orders {
+                    self.breaches
+                        .add(format!("slot {slot} of {id}: it counts {had}, and {orders} orders hold or have it"));
+                }
             }
         }
         let looked_at = format!(
@@ -131,6 +146,7 @@ fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, S
         same_lines(order, share.vendor, lines, priced)?;
     }
     returned(order, share.vendor, trade)?;
+    in_slot(order, share, trade)?;
     if trade.closed && order.phase != Phase::Settled {
         return Err("its hold was closed, and it is not settled".into());
     }
@@ -186,6 +202,24 @@ fn returned(order: &OrderFacts, vendor: VendorId, trade: &Trade) -> Result<(), S
     Ok(())
 }
 
+/// The slot of what the order counts on is the one that it knows; but for one that is being given back.
+fn in_slot(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<(), String> {
+    let counts_on = matches!(share.state, LegState::Held | LegState::Committed)
+        && !matches!(order.phase, Phase::Stuck | Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended);
+    if !counts_on {
+        return Ok(());
+    }
+    let had = if trade.sold.is_empty() { trade.slots[0] } else { trade.slots[1] };
+    match (order.slots.get(&share.vendor), had) {
+        (Some((known, _)), Some(had)) if *known == had => Ok(()),
+        (Some((_, true)) | None, None) => Ok(()),
+        (known, had) => {
+            let words = |slot: Option<SlotId>| slot.map_or_else(|| "none".to_owned(), |slot| slot.to_string());
+            Err(format!("to be brought in slot {}, and the vendor has {}", words(known.map(|(id, _)| *id)), words(had)))
+        }
+    }
+}
+
 fn same_lines(order: &OrderFacts, vendor: VendorId, lines: &[HeldLine], priced: bool) -> Result<(), String> {
     let line = |sku, quantity, price| (sku, quantity, if priced { price } else { 0 });
     let ordered = order.row.lines.iter().filter(|line| line.vendor_id == vendor);
@@ -223,7 +257,7 @@ pub(super) fn phase(phase: Phase) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::samples::{facts, lines, order, paid, vendor};
+    use super::super::facts::samples::{facts, lines, order, order_id, paid, vendor};
     use super::*;
     use crate::domain::order::OrderStatus;
 
@@ -280,6 +314,39 @@ mod tests {
         let mut more = trade(false, 1);
         more.sold[0][0].quantity += 1;
         assert!(judge(&order, &share, &more).is_err_and(|wrong| wrong.starts_with("ordered 2 of")));
+    }
+
+    #[test]
+    fn a_slot_is_had_by_the_orders_that_know_it() {
+        let slot = |text: &str| text.parse::<SlotId>().expect("a slot");
+        let (ten, two) = (slot("20261201-1000-1200"), slot("20261201-1400-1600"));
+        // What the order knows, whether it gives that back, what the vendor has, and whether they agree.
+        for (known, back, had, agree) in [
+            (None, false, None, true),
+            (Some(ten), false, Some(ten), true),
+            (Some(ten), true, Some(ten), true),
+            (Some(ten), true, None, true),
+            (Some(ten), false, None, false),
+            (Some(ten), false, Some(two), false),
+            (Some(ten), true, Some(two), false),
+            (None, false, Some(ten), false),
+        ] {
+            let mut facts = facts();
+            let sold = paid(1);
+            let mut order =
+                OrderFacts { slots: known.map(|known| (vendor(), (known, back))).into_iter().collect(), ..sold };
+            order.shares = vec![Share { vendor: vendor(), state: LegState::Committed }];
+            let trade = Trade { slots: [None, had], ..trade(false, 1) };
+            facts.vendors.get_mut(&vendor()).expect("the vendor").slots = had.map(|had| (had, 1)).into_iter().collect();
+            facts.trades.entry(vendor()).or_default().0.insert(order_id(1), trade.clone());
+            facts.orders.insert(order_id(1), order);
+            let told = check(&facts).breaches.told().to_vec();
+            assert_eq!(told.is_empty(), agree, "{known:?} {back} {had:?}: {told:?}");
+            // One that the vendor counts for nobody, or does not count.
+            let slots = &mut facts.vendors.get_mut(&vendor()).expect("the vendor").slots;
+            *slots = vec![(ten, 2)];
+            assert!(check(&facts).breaches.told().iter().any(|wrong| wrong.contains("it counts 2")));
+        }
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Told for Town {
 
 fn book(number: u128) -> CourierWish {
     let lines = vec![ParcelLine { sku: SkuId::from_uuid(Uuid::from_u128(3)), title: "Lungi".into(), quantity: 1 }];
-    CourierWish { courier: "platform".into(), name: name(number), book: Some(lines), collect: None }
+    CourierWish { courier: "platform".into(), name: name(number), book: Some(lines), collect: None, slot: None }
 }
 
 fn cancel(number: u128) -> CourierWish {

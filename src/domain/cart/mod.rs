@@ -27,6 +27,7 @@ use super::pricing::{Basket, Destination, Good, ON_DELIVERY, bill};
 use super::reject::{Refusal, Reject};
 use super::rows::Rows;
 use super::time::Timestamp;
+use super::vendor::{SlotId, SlotRefused};
 use super::who::{Action, Belongs, may};
 use crate::limits;
 use prices::{exemption_of, rules_of};
@@ -250,6 +251,10 @@ impl Cart {
         self.is_served(details, knowledge, now)?;
         let audience = self.audience(knowledge.availability);
         self.can_be_had(audience, knowledge.availability, now)?;
+        let is_nobodys = |(vendor, _): &&(VendorId, SlotId)| self.lines.iter().all(|line| line.vendor != *vendor);
+        if let Some(&(vendor_id, slot_id)) = details.slots.iter().find(is_nobodys) {
+            return Err(Reject::SlotFull { vendor_id, slot_id, why: SlotRefused::NotOffered });
+        }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
         Ok(vec![CartEvent::CheckoutStarted {
@@ -528,6 +533,7 @@ impl Asks for Cart {
             buyer,
             coupons: self.coupons.clone(),
             shipping: terms.shipping.clone(),
+            slots: terms.slots.clone(),
             email: None,
             shipping_address: None,
         };

@@ -173,6 +173,7 @@ fn a_cart_that_was_closed_meanwhile_leaves_all_out() {
         mint: None,
         buyer: None,
         shipping: Vec::new(),
+        slots: Vec::new(),
         email: None,
         shipping_address: None,
     };

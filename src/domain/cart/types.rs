@@ -9,6 +9,7 @@ use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::order::{Address, InlineDetails, PaymentChoice, PlacedCoupon};
 use crate::domain::reject::{Reject, RejectKind};
+use crate::domain::vendor::SlotId;
 use serde::{Deserialize, Serialize};
 
 pub use super::quote::{Quote, QuoteDiffers};
@@ -52,6 +53,9 @@ pub struct CheckoutRequest {
     /// The methods of shipping that the buyer chose; the cheapest of other vendors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// The slots in which shares are to be brought, where the buyer chose some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<(VendorId, SlotId)>,
     /// The quote that the buyer agreed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<Box<Quote>>,
@@ -73,6 +77,9 @@ pub struct CheckoutTerms {
     /// The methods of shipping that the buyer chose; the cheapest of other vendors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// The slots in which shares are to be brought, where the buyer chose some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<(VendorId, SlotId)>,
     /// How long stock is to be held, in milliseconds.
     pub hold_ms: i64,
     /// How long the payment may take, in milliseconds.
@@ -100,6 +107,7 @@ impl CheckoutRequest {
             // The first of what the buyer gave.
             expected_total: self.expected_total.or_else(|| Some(self.quote.as_ref()?.total)),
             shipping: self.chosen().to_vec(),
+            slots: self.slots.clone(),
             hold_ms,
             payment_ms,
             mint: Some(self.mint),

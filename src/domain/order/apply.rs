@@ -43,8 +43,11 @@ impl Body {
         match event {
             // It made this body.
             OrderEvent::Placed { .. } => {}
-            OrderEvent::StockHeld { vendor, lines } => {
+            OrderEvent::StockHeld { vendor, lines, slot } => {
                 self.set_leg(Party::Stock(*vendor), LegState::Held);
+                for share in self.shares.iter_mut().filter(|share| share.vendor == *vendor) {
+                    share.slot.clone_from(slot);
+                }
                 self.take_prices(lines);
                 self.note(at, "stock_held").vendor = Some(*vendor);
             }

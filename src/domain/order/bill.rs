@@ -12,7 +12,7 @@ use crate::domain::pricing::bill::is_wrong;
 use crate::domain::pricing::{Basket, Bill, BillLine, BillShare, Destination, Good, ON_DELIVERY, bill};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::HeldLine;
+use crate::domain::vendor::{HeldLine, Slot};
 
 /// What an order comes to.
 struct Billed {
@@ -30,6 +30,7 @@ impl Body {
         &self,
         vendor: VendorId,
         lines: &[HeldLine],
+        slot: Option<&Slot>,
         knowledge: &Knowledge<'_>,
         now: Timestamp,
     ) -> Vec<OrderEvent> {
@@ -40,7 +41,8 @@ impl Body {
         };
         // With the last vendor the price follows, and the payment.
         let mut events = Vec::with_capacity(3);
-        events.push(OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() });
+        let slot = slot.cloned().map(Box::new);
+        events.push(OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect(), slot });
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
         if self.legs.iter().all(holds)
             && let Err(reason) = self.priced(lines, knowledge, now, &mut events)

@@ -24,7 +24,7 @@ use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::rows::{OUTSIDE_COURIER, OUTSIDE_REFUND};
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::WantedLine;
+use crate::domain::vendor::{Slot, WantedLine};
 use crate::domain::who::By;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ pub struct CourierWish {
     pub book: Option<Vec<ParcelLine>>,
     /// What is to be collected for it at the door.
     pub collect: Option<Money>,
+    /// When it is to be brought, where the buyer chose that.
+    pub slot: Option<Slot>,
 }
 
 /// What a courier makes of such a wish.
@@ -118,7 +120,8 @@ impl Body {
             let is_open = parcel.is_inside() && (parcel.cancelling || parcel.status == ShipmentStatus::Booking);
             let collect = Money::new(self.to_collect(parcel.vendor), self.currency);
             let collect = (book.is_some() && collect.minor > 0).then_some(collect);
-            is_open.then(|| CourierWish { courier: parcel.courier.clone(), name, book, collect })
+            let slot = self.slot(parcel.vendor).filter(|_| book.is_some()).cloned();
+            is_open.then(|| CourierWish { courier: parcel.courier.clone(), name, book, collect, slot })
         };
         self.parcels.iter().filter_map(wish).collect()
     }

@@ -8,7 +8,7 @@ use crate::domain::money::Money;
 use crate::domain::pricing::Bill;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{HeldLine, WantedLine};
+use crate::domain::vendor::{HeldLine, Slot, WantedLine};
 use crate::domain::who::By;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub enum OrderEvent {
         /// What it holds at another price than the order knows. Early versions wrote all that it holds.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines: Vec<HeldLine>,
+        /// The slot that it holds with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Box<Slot>>,
     },
     /// A vendor refused its share.
     StockRefused {

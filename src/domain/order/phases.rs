@@ -101,8 +101,8 @@ impl Body {
     /// The parties were asked to hold.
     fn gathering(&self, command: &OrderCommand, knowledge: &Knowledge<'_>, now: Timestamp) -> Decision {
         match command {
-            OrderCommand::StockHeld { vendor, lines } if self.is_asked(Party::Stock(*vendor)) => {
-                Ok(self.decide_held(*vendor, lines, knowledge, now))
+            OrderCommand::StockHeld { vendor, lines, slot } if self.is_asked(Party::Stock(*vendor)) => {
+                Ok(self.decide_held(*vendor, lines, slot.as_deref(), knowledge, now))
             }
             OrderCommand::StockRefused { vendor, reason } if self.is_asked(Party::Stock(*vendor)) => {
                 Ok(vec![OrderEvent::StockRefused { vendor: *vendor, reason: reason.clone() }])

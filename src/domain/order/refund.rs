@@ -18,7 +18,7 @@
 use super::coupons::UseBack;
 use super::share::Share;
 use super::state::{Body, Phase};
-use super::{Order, OrderEvent};
+use super::{Order, OrderEvent, OrderLine};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CreditId, OrderId, RefundId, SkuId, VendorId};
@@ -26,7 +26,7 @@ use crate::domain::money::{self, Money};
 use crate::domain::payment::{RefundCall, RefundOf, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::WantedLine;
+use crate::domain::vendor::{SlotId, WantedLine};
 use crate::domain::who::{Action, By, may, named};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -231,6 +231,9 @@ pub(super) struct Made {
     /// Whether these units had left the house: they are ordinary stock again, of no sale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) shipped: bool,
+    /// The slot that the share does not need any more, until its vendor has it back, as far as the order has heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) slot: Option<SlotId>,
 }
 
 /// What a provider says of a refund.
@@ -474,7 +477,8 @@ impl Body {
         if credit.shipped {
             self.note_restocked(credit.vendor, &units);
         }
-        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses, shipped: credit.shipped });
+        let slot = self.slot_given_back(credit);
+        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses, shipped: credit.shipped, slot });
         let kind = if credit.has_units() && !credit.shipped { "cancelled_units" } else { "credited" };
         let entry = self.note(at, kind);
         entry.vendor = Some(credit.vendor);
@@ -487,11 +491,21 @@ impl Body {
         self.roll_up(at);
     }
 
+    /// Of a share that is cancelled to the last unit before any of it was handed over nothing is brought: its slot is for others.
+    fn slot_given_back(&mut self, credit: &Credit) -> Option<SlotId> {
+        let is_kept = |line: &OrderLine| line.credited < line.quantity || line.moved().shipped > 0;
+        if !credit.has_units() || self.lines_of(credit.vendor).any(is_kept) {
+            return None;
+        }
+        let share = self.shares.iter_mut().find(|share| share.vendor == credit.vendor)?;
+        share.slot.take().map(|slot| slot.id)
+    }
+
     /// What had left the house is in stock again, without anything being credited for it.
     pub(super) fn take_back(&mut self, id: CreditId, vendor: VendorId, lines: &[WantedLine]) {
         let units: Vec<(SkuId, i64)> = lines.iter().map(|line| (line.sku, line.quantity)).collect();
         self.note_restocked(vendor, &units);
-        self.credits.push(Made { id, vendor, units, uses: Vec::new(), shipped: true });
+        self.credits.push(Made { id, vendor, units, uses: Vec::new(), shipped: true, slot: None });
     }
 
     fn note_restocked(&mut self, vendor: VendorId, units: &[(SkuId, i64)]) {

@@ -1,13 +1,25 @@
 //! What vendors take back into stock: the units of each credit, once.
 
-use super::OrderEvent;
 use super::legs::{LegState, Party};
 use super::refund::Made;
 use super::state::Body;
+use super::{Order, OrderEvent};
 use crate::domain::buyer::HeldFor;
 use crate::domain::ids::{CreditId, OrderId, SkuId, VendorId};
 use crate::domain::reject::Reject;
-use crate::domain::vendor::{HeldLine, RestockedUnits};
+use crate::domain::vendor::{HeldLine, RestockedUnits, SlotId};
+
+impl Order {
+    /// The slots in which its shares are to be brought, each with whether the share does not need it any more, and its vendor has not said that it has it
+    /// back.
+    pub fn delivery_slots(&self) -> impl Iterator<Item = (VendorId, (SlotId, bool))> {
+        let bodies = self.body.iter();
+        let needed = bodies.clone().flat_map(|body| &body.shares);
+        let needed = needed.filter_map(|share| Some((share.vendor, (share.slot.as_ref()?.id, false))));
+        let back = bodies.flat_map(|body| &body.credits).filter_map(|made| Some((made.vendor, (made.slot?, true))));
+        needed.chain(back)
+    }
+}
 
 impl Body {
     /// A vendor has taken units back into its stock.
@@ -21,7 +33,10 @@ impl Body {
     }
 
     pub(super) fn apply_settled_credits(&mut self, settled: &[CreditId]) {
-        self.credits.iter_mut().filter(|made| settled.contains(&made.id)).for_each(|made| made.units.clear());
+        for made in self.credits.iter_mut().filter(|made| settled.contains(&made.id)) {
+            made.units.clear();
+            made.slot = None;
+        }
     }
 
     /// The vendors that have to take units back. One that has not said that it sold them takes them back once it has.
@@ -45,7 +60,7 @@ impl Body {
             let (unit_price, list_price) = (of.unit_price, of.list_price);
             Some(HeldLine { sku, quantity: units, unit_price, list_price, sale, rung: None })
         };
-        let waits = self.credits.iter().filter(|made| made.vendor == vendor && !made.units.is_empty());
+        let waits = || self.credits.iter().filter(|made| made.vendor == vendor && !made.units.is_empty());
         let units =
             |made: &Made| (made.id, made.units.iter().filter_map(|(sku, units)| line(made, *sku, *units)).collect());
         let held_for = HeldFor {
@@ -56,7 +71,8 @@ impl Body {
         };
         RestockedUnits {
             order,
-            credits: waits.map(units).collect(),
+            credits: waits().map(units).collect(),
+            slot: waits().find_map(|made| Some((made.id, made.slot?))),
             account_keys: held_for.account_keys(),
             keys: held_for.keys,
         }

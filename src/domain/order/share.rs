@@ -18,6 +18,7 @@ use crate::domain::pricing::credit::Creditable;
 use crate::domain::pricing::{Bill, BillLine, BillShare};
 use crate::domain::rows::BillRow;
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::Slot;
 use serde::{Deserialize, Serialize};
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -76,13 +77,16 @@ pub(super) struct Share {
     /// When it was told that nothing of it was packed in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) overdue_at: Option<Timestamp>,
+    /// In which of its vendor's slots it is to be brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) slot: Option<Box<Slot>>,
 }
 
 impl Share {
     fn new(vendor: VendorId) -> Self {
-        let (billed, besides_credited, on_hold, overdue_at) = (None, 0, None, None);
+        let (billed, besides_credited, on_hold, overdue_at, slot) = (None, 0, None, None, None);
         let (total, credited, rounding, paid, refunded) = (0, 0, 0, 0, 0);
-        Self { vendor, total, credited, rounding, paid, refunded, billed, besides_credited, on_hold, overdue_at }
+        Self { vendor, total, credited, rounding, paid, refunded, billed, besides_credited, on_hold, overdue_at, slot }
     }
 
     /// What is to be paid beside its lines.
@@ -235,6 +239,11 @@ impl Body {
         self.shares.iter().find(|share| share.vendor == vendor).map(Share::amounts).unwrap_or_default()
     }
 
+    /// In which slot one vendor's share is to be brought.
+    pub(super) fn slot(&self, vendor: VendorId) -> Option<&Slot> {
+        self.shares.iter().find(|share| share.vendor == vendor)?.slot.as_deref()
+    }
+
     /// The shipping, the fees and the taxes of one vendor's share.
     pub(super) fn share_billed(&self, vendor: VendorId) -> Option<Box<BillShare>> {
         self.shares.iter().find(|share| share.vendor == vendor)?.billed.clone()
@@ -279,6 +288,7 @@ impl Body {
             share.besides_credited = share.besides_credited.saturating_add(besides);
             share.credited = share.credited.saturating_add(besides);
         }
+        self.shares.iter_mut().for_each(|share| share.slot = None);
     }
 
     /// The shares of an order of an early version, whose snapshot has figures of the whole order alone.

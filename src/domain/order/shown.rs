@@ -9,6 +9,7 @@ use crate::domain::money::Currency;
 use crate::domain::payment::RefundCall;
 use crate::domain::pricing::BillShare;
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::Slot;
 use crate::domain::who::By;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
@@ -37,6 +38,9 @@ pub struct SubOrderView {
     /// What is to be collected for it at the door, in minor units.
     #[serde(default, skip_serializing_if = "super::share::is_zero")]
     pub to_collect: i64,
+    /// In which of its vendor's slots it is to be brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Box<Slot>>,
 }
 
 /// An order as it is shown; to a vendor, only its own share.

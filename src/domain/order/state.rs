@@ -17,6 +17,7 @@ use crate::domain::ids::{CartId, SaleId, ShippingMethodId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::SlotId;
 use crate::domain::who::{Action, Belongs, may};
 use crate::limits;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,9 @@ pub(super) struct Body {
     /// The methods of shipping that were chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// The slots that were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) slots: Vec<(VendorId, SlotId)>,
     /// What was taken, in a snapshot of an early version, which kept no figures of shares.
     #[serde(default, rename = "paid", skip_serializing)]
     pub(super) early_paid: i64,
@@ -205,6 +209,7 @@ impl Body {
             shares: Vec::with_capacity(1),
             bill: None,
             shipping: placement.shipping.clone(),
+            slots: placement.slots.clone(),
             early_paid: 0,
             early_refunded: 0,
             lines,

@@ -9,7 +9,7 @@ use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ReturnId, Shipm
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{HeldLine, WantedLine};
+use crate::domain::vendor::{HeldLine, Slot, SlotId, WantedLine};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -143,6 +143,9 @@ pub struct Placement {
     /// The methods of shipping that the buyer chose; the cheapest of other vendors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// The slots in which shares are to be brought, where the buyer chose some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<(VendorId, SlotId)>,
     /// Where to write to. Written by early versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -169,6 +172,9 @@ pub enum OrderCommand {
         vendor: VendorId,
         /// What it holds.
         lines: Vec<HeldLine>,
+        /// The slot that it holds with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Box<Slot>>,
     },
     /// A vendor refused to hold.
     StockRefused {

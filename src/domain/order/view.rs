@@ -29,6 +29,7 @@ impl Order {
                 parcels: body.parcels.iter().filter(|parcel| parcel.vendor == vendor).cloned().collect(),
                 on_hold: body.shares.iter().find(|share| share.vendor == vendor).and_then(|share| share.on_hold),
                 to_collect: body.to_collect(vendor),
+                slot: body.slot(vendor).cloned().map(Box::new),
             })
             .collect();
         Some(OrderView {

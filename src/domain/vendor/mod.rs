@@ -6,6 +6,7 @@
 mod breaches;
 mod goods;
 mod sales;
+mod slots;
 mod stock;
 mod terms;
 #[cfg(test)]
@@ -17,10 +18,11 @@ pub use sales::{
     Count, ItemChange, NewLimit, OnSale, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, Stock, Tranche,
     WhenExhausted,
 };
+pub use slots::{Day, DeliveryPlan, DeliveryWindow, NoSlot, Slot, SlotId, SlotRefused};
 pub(super) use terms::shared as shared_terms;
 pub use terms::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms, price_of};
 pub use types::*;
-pub use view::{ProductView, SaleItemView, SaleView, SkuView, VendorView};
+pub use view::{ProductView, SaleItemView, SaleView, SkuView, SlotView, VendorView};
 
 use super::entity::{
     Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
@@ -39,8 +41,9 @@ use super::who::{Action, may};
 use crate::limits;
 use foldhash::HashMap;
 use goods::{Product, Sku, check_price};
-use sales::{Bucket, NEVER, Sale, Taken};
+use sales::{Bucket, NEVER, Sale};
 use serde::{Deserialize, Serialize};
+use slots::{Booked, Delivery};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -67,6 +70,8 @@ enum PartKey {
     Sale(SaleId),
     SaleItem(SaleId, SkuId),
     Buyers(SaleId, u16),
+    Delivery,
+    Slot(SlotId),
 }
 
 /// A vendor's state.
@@ -82,6 +87,8 @@ pub struct Vendor {
     sales: BTreeMap<SaleId, Sale>,
     /// In which sales a SKU is, and at which place among their items.
     sales_of: HashMap<SkuId, Vec<(SaleId, usize)>>,
+    /// When it delivers, and what is had of its slots.
+    delivery: Delivery,
     /// When the next of these is over.
     next_end: Timestamp,
     /// When it is next forgotten who bought in a sale.
@@ -167,6 +174,12 @@ impl Vendor {
                 self.may(*by, Action::SeeGoods)?;
                 self.sale(*sale).map(|_| Vec::new())
             }
+            VendorCommand::SetDeliveryPlan { by, version, plan } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_plan(*version, plan.as_deref())
+            }
+            VendorCommand::GetDeliveryPlan { by } => self.may(*by, Action::SeeGoods).map(|()| Vec::new()),
+            VendorCommand::GetSlots { .. } if self.head.name.is_none() => Err(Reject::VendorUnknown),
             VendorCommand::Reserve { order, until, currency, lines, held_for } => {
                 self.decide_reserve(*order, *until, *currency, lines, held_for, now)
             }
@@ -184,7 +197,10 @@ impl Vendor {
             }
             VendorCommand::Restock { units } => Ok(self.decide_restock(units)),
             // They are done by whoever heard them: what there is to record comes with them.
-            VendorCommand::Close { .. } | VendorCommand::CloseCredits { .. } | VendorCommand::Tick => Ok(Vec::new()),
+            VendorCommand::Close { .. }
+            | VendorCommand::CloseCredits { .. }
+            | VendorCommand::GetSlots { .. }
+            | VendorCommand::Tick => Ok(Vec::new()),
         }
     }
 
@@ -224,6 +240,8 @@ impl Vendor {
                 let bucket = self.sales.get(&id).and_then(|sale| sale.buyers.bucket(number));
                 optional(format!("buyers/{id}/{number}"), bucket)
             }
+            PartKey::Delivery => write_part("delivery".to_owned(), &self.delivery.plan),
+            PartKey::Slot(id) => optional(format!("slot/{id}"), self.delivery.booked.get(&id)),
         }
     }
 }
@@ -246,6 +264,7 @@ impl Decides for Vendor {
             restocked: Holds::default(),
             sales: BTreeMap::new(),
             sales_of: HashMap::default(),
+            delivery: Delivery::default(),
             next_end: NEVER,
             forget_buyers_at: NEVER,
             changed: BTreeMap::new(),
@@ -326,14 +345,10 @@ impl Decides for Vendor {
             VendorEvent::SaleScheduled { sale, terms } => self.add_sale(*sale, SaleTerms::clone(terms)),
             VendorEvent::SaleChanged { sale, terms } => self.change_sale(*sale, SaleTerms::clone(terms)),
             VendorEvent::SaleCancelled { sale } => self.cancel_sale(*sale, at),
-            VendorEvent::StockHeld { order, until, lines, keys, account_keys } => {
-                for line in lines {
-                    self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
-                }
-                let held = HeldStock { lines: lines.clone(), keys: keys.clone(), account_keys: *account_keys };
-                self.take_in_sales(&held, Taken::Held);
-                self.holds.opened(*order, Hold { until: *until, what: held });
-                self.made(PartKey::Hold(HoldPart::Open(*order)));
+            VendorEvent::DeliveryPlanSet { plan } => self.set_plan(plan.as_deref().cloned()),
+            VendorEvent::StockHeld { order, until, lines, keys, account_keys, slot } => {
+                let (keys, account_keys, slot) = (keys.clone(), *account_keys, slot.clone());
+                self.hold_stock(*order, *until, HeldStock { lines: lines.clone(), keys, account_keys, slot });
             }
             VendorEvent::StockCommitted { order } => {
                 let hold = self.holds.has_ended(*order);
@@ -344,29 +359,20 @@ impl Decides for Vendor {
                 self.sell(*order, hold);
             }
             VendorEvent::HoldsClosed { orders } => self.holds.closed(orders, at),
-            VendorEvent::Restocked { order, credit, lines, keys, account_keys } => {
-                let back = HeldStock { lines: lines.clone(), keys: keys.clone(), account_keys: *account_keys };
-                self.restock(CreditKey(*order, *credit), &back, at);
+            VendorEvent::Restocked { order, credit, lines, keys, account_keys, slot } => {
+                let (lines, keys, account_keys) = (lines.clone(), keys.clone(), *account_keys);
+                let back = HeldStock { lines, keys, account_keys, slot: None };
+                self.restock(CreditKey(*order, *credit), &back, *slot, at);
             }
             VendorEvent::CreditsClosed { credits } => self.restocked.closed(credits, at),
-            VendorEvent::StockReleased { order, until, .. } => {
-                if let Some(hold) = self.holds.has_ended(*order) {
-                    self.ended(PartKey::Hold(HoldPart::Open(*order)));
-                    self.take_in_sales(&hold.what, Taken::Released);
-                    for line in hold.what.lines {
-                        self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_sub(line.quantity));
-                    }
-                }
-                if self.holds.remember(*order, *until, at) {
-                    self.made(PartKey::Hold(HoldPart::Released(*order)));
-                }
-            }
+            VendorEvent::StockReleased { order, until, .. } => self.release_stock(*order, *until, at),
         }
         for order in self.holds.forget_releases(at) {
             self.ended(PartKey::Hold(HoldPart::Released(order)));
         }
         self.end_sales(at);
         self.forget_buyers(at);
+        self.forget_slots(at);
     }
 
     fn reply(&self, command: &VendorCommand, _recorded: bool) -> Option<Result<VendorReply, Reject>> {
@@ -394,6 +400,12 @@ impl Decides for Vendor {
             | VendorCommand::GetSale { sale, .. } => {
                 self.sale_view(*sale).map(|sale| VendorReply::Sale { sale: Box::new(sale) }).ok_or(Reject::SaleUnknown)
             }
+            VendorCommand::SetDeliveryPlan { .. } | VendorCommand::GetDeliveryPlan { .. } => {
+                let planned = &self.delivery.plan;
+                let plan = planned.plan.as_deref().cloned().map(Box::new);
+                Ok(VendorReply::DeliveryPlan { version: planned.version, plan })
+            }
+            VendorCommand::GetSlots { at } => Ok(VendorReply::Slots { slots: self.slot_views(*at) }),
             _ => Ok(VendorReply::Done),
         })
     }
@@ -402,8 +414,8 @@ impl Decides for Vendor {
         let vendor = self.id;
         let (order, answer) = match (command, outcome) {
             (VendorCommand::Reserve { order, .. }, Ok(())) => {
-                let lines = self.holds.open(*order)?.what.lines.clone();
-                (order, OrderCommand::StockHeld { vendor, lines })
+                let HeldStock { lines, slot, .. } = &self.holds.open(*order)?.what;
+                (order, OrderCommand::StockHeld { vendor, lines: lines.clone(), slot: slot.clone() })
             }
             (VendorCommand::Reserve { order, .. }, Err(reject)) => {
                 (order, OrderCommand::StockRefused { vendor, reason: reject.clone() })
@@ -430,6 +442,7 @@ impl Decides for Vendor {
         for event in events {
             match event {
                 VendorEvent::VendorCreated { .. }
+                | VendorEvent::DeliveryPlanSet { .. }
                 | VendorEvent::StockCommitted { .. }
                 | VendorEvent::HoldCommitted { .. }
                 | VendorEvent::HoldsClosed { .. }
@@ -476,7 +489,14 @@ impl Decides for Vendor {
     }
 
     fn is_read(command: &VendorCommand) -> bool {
-        matches!(command, VendorCommand::Get { .. } | VendorCommand::GetSku { .. } | VendorCommand::GetSale { .. })
+        matches!(
+            command,
+            VendorCommand::Get { .. }
+                | VendorCommand::GetSku { .. }
+                | VendorCommand::GetSale { .. }
+                | VendorCommand::GetDeliveryPlan { .. }
+                | VendorCommand::GetSlots { .. }
+        )
     }
 }
 
@@ -553,7 +573,7 @@ impl Keeps for Vendor {
                 PartKey::Sale(id) | PartKey::SaleItem(id, _) => {
                     sales.insert(id);
                 }
-                PartKey::Hold(_) | PartKey::Buyers(..) => {}
+                PartKey::Hold(_) | PartKey::Buyers(..) | PartKey::Delivery | PartKey::Slot(_) => {}
             }
         }
         rows.sales.extend(sales.into_iter().filter_map(|id| self.sale_row(id)));
@@ -593,6 +613,10 @@ impl Keeps for Vendor {
             } else if let Some((sale, of)) = part.name.strip_prefix("buyers/").and_then(|name| name.split_once('/')) {
                 let (sale, number) = (sale.parse().map_err(|_| unknown())?, of.parse().map_err(|_| unknown())?);
                 buckets.push((sale, number, read_part::<Bucket>(part)?));
+            } else if part.name == "delivery" {
+                vendor.delivery.plan = read_part(part)?;
+            } else if let Some(slot) = part.name.strip_prefix("slot/") {
+                vendor.delivery.restore(slot.parse().map_err(|_| unknown())?, read_part::<Booked>(part)?);
             } else if let Ok(product) = part.name.parse::<ProductId>() {
                 vendor.products.insert(product, read_part(part)?);
             } else if let Ok(sku) = part.name.parse::<SkuId>() {
@@ -626,6 +650,9 @@ impl Checks for Vendor {
 
     fn check(&self) -> Result<(), Breach> {
         if let Some(breach) = self.breaches_of_skus().next() {
+            return Err(breach);
+        }
+        if let Some(breach) = self.breach_of_slots() {
             return Err(breach);
         }
         let (holds, timed) = self.holds.timed();

@@ -3,10 +3,11 @@
 //! What was taken back is remembered until its order says that it has heard so: the order asks again until then, and the pieces come back once.
 
 use super::sales::Taken;
-use super::{HeldLine, HeldStock, OnSale, PartKey, RestockedUnits, StockHold, Vendor, VendorEvent, WantedLine};
+use super::slots::Moves;
+use super::{HeldLine, HeldStock, OnSale, PartKey, RestockedUnits, SlotId, StockHold, Vendor, VendorEvent, WantedLine};
 use crate::domain::buyer::HeldFor;
 use crate::domain::entity::{Effect, Message};
-use crate::domain::hold::{CreditKey, HoldPart};
+use crate::domain::hold::{CreditKey, Hold, HoldPart};
 use crate::domain::ids::{CreditId, OrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::OrderCommand;
@@ -68,11 +69,40 @@ impl Vendor {
             self.may_buy(*on_sale, *quantity, of_all, held_for).unwrap_or_else(|reject| refusal.add(reject));
         }
         refusal.done()?;
+        let slot = held_for.slot.map(|slot| self.decide_slot(slot, now)).transpose()?.map(Box::new);
         let (keys, account_keys) = match self.counts_buyers(&held) {
             true => (held_for.keys.clone(), held_for.account_keys()),
             false => (Vec::new(), 0),
         };
-        Ok(vec![VendorEvent::StockHeld { order, until, lines: held, keys, account_keys }])
+        Ok(vec![VendorEvent::StockHeld { order, until, lines: held, keys, account_keys, slot }])
+    }
+
+    /// Pieces are held for an order, and the slot in which it is to be brought.
+    pub(super) fn hold_stock(&mut self, order: OrderId, until: Timestamp, held: HeldStock) {
+        for line in &held.lines {
+            self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
+        }
+        if let Some(slot) = &held.slot {
+            self.move_slot(slot.id, Some(slot.ends_at), Moves::Held);
+        }
+        self.take_in_sales(&held, Taken::Held);
+        self.holds.opened(order, Hold { until, what: held });
+        self.made(PartKey::Hold(HoldPart::Open(order)));
+    }
+
+    /// What was held for an order, if anything, is free again; a later hold for it is refused.
+    pub(super) fn release_stock(&mut self, order: OrderId, until: Timestamp, at: Timestamp) {
+        if let Some(hold) = self.holds.has_ended(order) {
+            self.ended(PartKey::Hold(HoldPart::Open(order)));
+            self.take_in_sales(&hold.what, Taken::Released);
+            self.end_slot(hold.what.slot.as_deref(), Moves::Released);
+            for line in hold.what.lines {
+                self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_sub(line.quantity));
+            }
+        }
+        if self.holds.remember(order, until, at) {
+            self.made(PartKey::Hold(HoldPart::Released(order)));
+        }
     }
 
     /// The pieces of a hold that was committed leave the house.
@@ -80,6 +110,7 @@ impl Vendor {
         let Some(hold) = hold else { return };
         self.ended(PartKey::Hold(HoldPart::Open(order)));
         self.take_in_sales(&hold.what, Taken::Sold);
+        self.end_slot(hold.what.slot.as_deref(), Moves::Sold);
         for line in hold.what.lines {
             self.touch_sku(line.sku, |sku| {
                 sku.held = sku.held.saturating_sub(line.quantity);
@@ -90,7 +121,7 @@ impl Vendor {
 
     /// Takes back what it has not taken back yet. Pieces of goods that it does not know any more are nobody's.
     pub(super) fn decide_restock(&self, units: &RestockedUnits) -> Vec<VendorEvent> {
-        let RestockedUnits { order, credits, keys, account_keys } = units;
+        let RestockedUnits { order, credits, keys, account_keys, slot } = units;
         let is_new =
             |(credit, _): &&(CreditId, Vec<HeldLine>)| !self.restocked.is_committed(CreditKey(*order, *credit));
         let event = |(credit, lines): &(CreditId, Vec<HeldLine>)| {
@@ -98,13 +129,17 @@ impl Vendor {
                 true => (keys.clone(), *account_keys),
                 false => (Vec::new(), 0),
             };
-            VendorEvent::Restocked { order: *order, credit: *credit, lines: lines.clone(), keys, account_keys }
+            let slot = slot.filter(|(of, _)| of == credit).map(|(_, slot)| slot);
+            VendorEvent::Restocked { order: *order, credit: *credit, lines: lines.clone(), keys, account_keys, slot }
         };
         credits.iter().filter(is_new).map(event).collect()
     }
 
-    /// Pieces come back: into stock, and into the sales that they were taken from.
-    pub(super) fn restock(&mut self, key: CreditKey, back: &HeldStock, at: Timestamp) {
+    /// Pieces come back: into stock, and into the sales that they were taken from; and a slot that is not needed any more.
+    pub(super) fn restock(&mut self, key: CreditKey, back: &HeldStock, slot: Option<SlotId>, at: Timestamp) {
+        if let Some(slot) = slot {
+            self.move_slot(slot, None, Moves::GivenBack);
+        }
         self.restocked.has_done(key, at.plus_millis(limits::CREDIT_ASK_MS));
         self.take_in_sales(back, Taken::Returned);
         for line in &back.lines {

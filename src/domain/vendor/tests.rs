@@ -34,7 +34,14 @@ fn vendor() -> Vendor {
 fn hold(vendor: &mut Vendor, number: u128) {
     let lines = vec![HeldLine::at_list_price(sku(), 1, 100)];
     vendor.apply(
-        &VendorEvent::StockHeld { order: order(number), until: at(10), lines, keys: Vec::new(), account_keys: 0 },
+        &VendorEvent::StockHeld {
+            order: order(number),
+            until: at(10),
+            lines,
+            keys: Vec::new(),
+            account_keys: 0,
+            slot: None,
+        },
         at(1),
     );
 }
@@ -140,7 +147,14 @@ fn stock_past_64_bits_is_a_breach_of_its_sku() {
         |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into(), by: By::of(Principal::SHOP) };
     let held = |number, quantity| {
         let lines = vec![HeldLine::at_list_price(sku(), quantity, 100)];
-        VendorEvent::StockHeld { order: order(number), until: at(10), lines, keys: Vec::new(), account_keys: 0 }
+        VendorEvent::StockHeld {
+            order: order(number),
+            until: at(10),
+            lines,
+            keys: Vec::new(),
+            account_keys: 0,
+            slot: None,
+        }
     };
     let sold = VendorEvent::StockCommitted { order: order(1) };
     let absurd = [
@@ -170,7 +184,14 @@ fn a_second_hold_of_one_order_leaves_no_time_of_the_first() {
     hold(&mut vendor, 1);
     let lines = vec![HeldLine::at_list_price(sku(), 2, 100)];
     vendor.apply(
-        &VendorEvent::StockHeld { order: order(1), until: at(20), lines, keys: Vec::new(), account_keys: 0 },
+        &VendorEvent::StockHeld {
+            order: order(1),
+            until: at(20),
+            lines,
+            keys: Vec::new(),
+            account_keys: 0,
+            slot: None,
+        },
         at(2),
     );
     assert_eq!(vendor.timer().map(|(until, _)| until), Some(at(20)));

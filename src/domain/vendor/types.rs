@@ -1,8 +1,9 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
 use super::sales::{SaleChange, SaleTerms};
+use super::slots::{DeliveryPlan, Slot, SlotId};
 use super::terms::{SkuChange, SkuTerms};
-use super::view::{ProductView, SaleView, SkuView, VendorView};
+use super::view::{ProductView, SaleView, SkuView, SlotView, VendorView};
 use crate::domain::buyer::{BuyerKey, HeldFor, keys};
 use crate::domain::entity::{By, Principal};
 use crate::domain::hold::CreditKey;
@@ -90,6 +91,8 @@ pub struct HeldStock {
     pub keys: Vec<BuyerKey>,
     /// How many of these, from the first, are the account's own.
     pub account_keys: usize,
+    /// The slot in which it is to be brought, where one was chosen.
+    pub slot: Option<Box<Slot>>,
 }
 
 /// Units of a paid order that were cancelled, and that their vendor takes back.
@@ -105,6 +108,9 @@ pub struct RestockedUnits {
     /// How many of these, from the first, are the account's own.
     #[serde(default, skip_serializing_if = "is_none")]
     pub account_keys: usize,
+    /// The slot that the order does not need any more, and by which of these credits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<(CreditId, SlotId)>,
 }
 
 impl From<Vec<HeldLine>> for HeldStock {
@@ -113,14 +119,16 @@ impl From<Vec<HeldLine>> for HeldStock {
     }
 }
 
-/// [`HeldStock`] with the buyer's keys.
+/// [`HeldStock`] with the buyer's keys, or with a slot.
 #[derive(Serialize, Deserialize)]
 struct CountedStock<'a> {
     lines: Cow<'a, [HeldLine]>,
-    #[serde(with = "keys")]
+    #[serde(default, skip_serializing_if = "has_none", with = "keys")]
     keys: Cow<'a, [BuyerKey]>,
     #[serde(default, skip_serializing_if = "is_none")]
     account_keys: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slot: Option<Cow<'a, Slot>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -128,14 +136,19 @@ fn is_none(number: &usize) -> bool {
     *number == 0
 }
 
+fn has_none(keys: &[BuyerKey]) -> bool {
+    keys.is_empty()
+}
+
 impl Serialize for HeldStock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { lines, keys, account_keys } = self;
-        match keys.is_empty() {
-            true => lines.serialize(serializer),
-            false => {
+        let Self { lines, keys, account_keys, slot } = self;
+        match (keys.is_empty(), slot) {
+            (true, None) => lines.serialize(serializer),
+            _ => {
                 let (lines, keys, account_keys) = (lines.into(), keys.into(), *account_keys);
-                CountedStock { lines, keys, account_keys }.serialize(serializer)
+                let slot = slot.as_deref().map(Cow::Borrowed);
+                CountedStock { lines, keys, account_keys, slot }.serialize(serializer)
             }
         }
     }
@@ -151,8 +164,9 @@ impl<'de> Deserialize<'de> for HeldStock {
         }
         Ok(match Written::deserialize(deserializer)? {
             Written::Plain(lines) => lines.into(),
-            Written::Counted(CountedStock { lines, keys, account_keys }) => {
-                Self { lines: lines.into_owned(), keys: keys.into_owned(), account_keys }
+            Written::Counted(CountedStock { lines, keys, account_keys, slot }) => {
+                let slot = slot.map(|slot| Box::new(slot.into_owned()));
+                Self { lines: lines.into_owned(), keys: keys.into_owned(), account_keys, slot }
             }
         })
     }
@@ -248,6 +262,26 @@ pub enum VendorCommand {
         by: Principal,
         /// Which.
         sale: SaleId,
+    },
+    /// Set when it delivers, as a whole.
+    SetDeliveryPlan {
+        /// On whose behalf.
+        by: Principal,
+        /// The version that was read: how often a plan was set before.
+        version: u64,
+        /// The plan; with none it delivers in no slots.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<DeliveryPlan>>,
+    },
+    /// Show when it delivers.
+    GetDeliveryPlan {
+        /// On whose behalf.
+        by: Principal,
+    },
+    /// Show the slots that can be ordered for. Anyone may see them.
+    GetSlots {
+        /// At this moment.
+        at: Timestamp,
     },
     /// Hold stock for an order.
     Reserve {
@@ -358,6 +392,12 @@ pub enum VendorEvent {
         /// Which.
         sale: SaleId,
     },
+    /// It delivers in other slots from now on; in none where there is no plan.
+    DeliveryPlanSet {
+        /// The plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<DeliveryPlan>>,
+    },
     /// Stock was held for an order.
     StockHeld {
         /// The order.
@@ -372,6 +412,9 @@ pub enum VendorEvent {
         /// How many of these, from the first, are the account's own.
         #[serde(default, skip_serializing_if = "is_none")]
         account_keys: usize,
+        /// The slot in which it is to be brought, held with the stock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Box<Slot>>,
     },
     /// What was held for an order was sold, and forgotten. Written by early versions.
     StockCommitted {
@@ -405,6 +448,9 @@ pub enum VendorEvent {
         /// How many of these, from the first, are the account's own.
         #[serde(default, skip_serializing_if = "is_none")]
         account_keys: usize,
+        /// The slot that the order does not need any more, free again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<SlotId>,
     },
     /// The orders of these credits have heard that their units are back: that is not remembered any more.
     CreditsClosed {
@@ -448,6 +494,19 @@ pub enum VendorReply {
     Sale {
         /// The sale.
         sale: Box<SaleView>,
+    },
+    /// When it delivers.
+    DeliveryPlan {
+        /// How often a plan was set.
+        version: u64,
+        /// The plan, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<DeliveryPlan>>,
+    },
+    /// The slots that can be ordered for.
+    Slots {
+        /// By their days and times.
+        slots: Vec<SlotView>,
     },
     /// Done; nothing to show.
     Done,

@@ -1,7 +1,7 @@
 //! A vendor and what it sells, as its answers show them. Answers are kept for a day, so a field here stays readable for longer than one in a row.
 
 use super::terms::SkuTerms;
-use super::{Count, SaleItem, SaleTerms};
+use super::{Count, SaleItem, SaleTerms, Slot};
 use crate::domain::ids::{ProductId, SaleId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
@@ -95,6 +95,17 @@ pub struct SaleView {
     /// How many keys of buyers have something in it; `None` where nobody is counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyers: Option<i64>,
+}
+
+/// A slot that can be ordered for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotView {
+    /// Which, and when.
+    pub slot: Slot,
+    /// Until when it can be ordered for.
+    pub cut_off_at: Timestamp,
+    /// How many more orders it has room for.
+    pub left: i64,
 }
 
 impl SkuView {

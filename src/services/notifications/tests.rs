@@ -218,6 +218,7 @@ fn what_makes_the_total_another_than_the_lines_stands_in_the_mail() {
     .expect("a share");
     order.sub_orders = vec![SubOrderView {
         to_collect: 0,
+        slot: None,
         id: SubOrderId::of(order.id, billed.vendor),
         vendor: billed.vendor,
         status: SubOrderStatus::Paid,

@@ -1,6 +1,7 @@
 //! Buyers: random journeys through the shop, from an empty cart to an order and its end.
 
 use super::memory::{Keyed, Memory};
+use super::planner::Chooser;
 use super::vendor::{SKUS, VENDORS, sku, vendor};
 use super::{Day, Person, Told};
 use crate::gateway::{APPROVE, DECLINE, LOST_REPLY, METHOD, SILENT, SLOW};
@@ -58,6 +59,7 @@ enum Request {
 pub struct Buyer {
     person: Person,
     memory: Memory<Request>,
+    slots: Chooser,
     cart: Option<CartId>,
     order: Option<OrderId>,
     checkout: Option<Checkout>,
@@ -68,7 +70,8 @@ pub struct Buyer {
 impl Buyer {
     pub fn new(town: &Arc<Town>, name: String) -> Self {
         let person = Person::new(town, name);
-        Self { person, memory: Memory::new(), cart: None, order: None, checkout: None, agreed: None }
+        let slots = Chooser::new(town, &person.name);
+        Self { person, memory: Memory::new(), slots, cart: None, order: None, checkout: None, agreed: None }
     }
 
     /// What a buyer does all day.
@@ -232,6 +235,7 @@ impl Buyer {
         let buyer = haat::domain::buyer::Buyer { keys, at_door, ..shipping_address.buyer() };
         CheckoutRequest {
             shipping: Vec::new(),
+            slots: Vec::new(),
             quote: None,
             contact: Contact { email: Some(format!("{tag}@example.com")), shipping_address },
             mint: Mint(chance.next().to_be_bytes()[4..].try_into().unwrap()),
@@ -249,7 +253,8 @@ impl Buyer {
         let chance = &self.person.chance;
         let key = chance.per_mille(600).then(|| Person::key(&tag));
         let expected = chance.per_mille(50).then_some(1).or(self.agreed.take().map(|agreed| agreed.minor));
-        let details = self.details(&tag, expected);
+        let mut details = self.details(&tag, expected);
+        details.slots = self.slots.choose(&self.person).await;
         let waits = chance.per_mille(400);
         let wait = waits.then(|| Duration::from_millis(chance.below(10_000)));
         let checkout = Checkout { cart, tag: tag.clone(), key, details, wait };

@@ -1,6 +1,7 @@
 //! Bargain hunters: they hear of every code, and race for what it is good for, under the same few numbers, with cards that are declined as
 //! often as not.
 
+use super::planner::Chooser;
 use super::promoter::Known;
 use super::vendor::{SKUS, VENDORS, sku, vendor};
 use super::{Day, Person, Told};
@@ -63,6 +64,7 @@ pub async fn put_code(person: &Person, chance: &Chance, cart: CartId, by: Princi
 struct Hunter {
     person: Person,
     number: u64,
+    slots: Chooser,
     cart: Option<CartId>,
     order: Option<OrderId>,
     /// What they were told that it comes to by now.
@@ -71,7 +73,9 @@ struct Hunter {
 
 impl Hunter {
     fn new(town: &Arc<Town>, number: u64) -> Self {
-        Self { person: Person::new(town, format!("hunter {number}")), number, cart: None, order: None, agreed: None }
+        let person = Person::new(town, format!("hunter {number}"));
+        let slots = Chooser::new(town, &person.name);
+        Self { person, number, slots, cart: None, order: None, agreed: None }
     }
 
     async fn hunt(mut self) {
@@ -158,6 +162,7 @@ impl Hunter {
     async fn check_out(&mut self, cart: CartId) {
         let tag = self.person.tag();
         let person = &self.person;
+        let slots = self.slots.choose(person).await;
         let shipping_address = Address {
             name: "Rokeya".into(),
             line1: "12 Lake Road".into(),
@@ -170,6 +175,7 @@ impl Hunter {
         };
         let details = CheckoutRequest {
             shipping: Vec::new(),
+            slots,
             quote: None,
             buyer: Buyer { keys: self.keys(), ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },

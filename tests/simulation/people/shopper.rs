@@ -3,6 +3,7 @@
 
 use super::hunter::put_code;
 use super::memory::{Keyed, Memory};
+use super::planner::Chooser;
 use super::vendor::{SKUS, VENDORS, sku, vendor};
 use super::{Day, Person, Told};
 use crate::gateway::{APPROVE, DECLINE, METHOD};
@@ -70,6 +71,7 @@ struct Shopper {
     merges: Vec<(CartId, CartId)>,
     /// What they do with codes is drawn by itself.
     codes: Chance,
+    slots: Chooser,
     /// What they were told that it comes to by now.
     agreed: Option<Money>,
 }
@@ -77,9 +79,10 @@ struct Shopper {
 impl Shopper {
     fn new(town: &Arc<Town>, number: u64) -> Self {
         let person = Person::new(town, format!("shopper {number}"));
+        let slots = Chooser::new(town, &person.name);
         let codes = town.world.fork(&format!("shopper {number}: codes"));
         let (memory, id) = (Memory::new(), shopper(number));
-        Self { person, memory, id, own: None, guest: None, merges: Vec::new(), codes, agreed: None }
+        Self { person, memory, id, own: None, guest: None, merges: Vec::new(), codes, slots, agreed: None }
     }
 
     fn by(&self) -> Principal {
@@ -327,6 +330,7 @@ impl Shopper {
     async fn check_out(&mut self, cart: CartId, by: Principal) {
         let tag = self.person.tag();
         let person = &self.person;
+        let slots = self.slots.choose(person).await;
         // A guest may give anybody's address.
         let address = match person.chance.per_mille(700) {
             true => self.id,
@@ -344,6 +348,7 @@ impl Shopper {
         };
         let details = CheckoutRequest {
             shipping: Vec::new(),
+            slots,
             quote: None,
             buyer: Buyer { mail_key: Some(mail_key_of(address)), keys: key_of_account(by), ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },

@@ -81,6 +81,7 @@ pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutRequest {
         payment: PaymentChoice { method: "sandbox".into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
         shipping: Vec::new(),
+        slots: Vec::new(),
         quote: None,
     }
 }

@@ -37,6 +37,21 @@ pub(super) struct Line {
     quantity: u32,
 }
 
+/// Two moments, the earlier first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Between {
+    from: String,
+    to: String,
+}
+
+impl Between {
+    fn is_span(&self) -> bool {
+        let moments = (self.from.parse::<jiff::Timestamp>(), self.to.parse::<jiff::Timestamp>());
+        matches!(moments, (Ok(from), Ok(to)) if from < to)
+    }
+}
+
 /// What a shipment is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +60,8 @@ pub(super) struct ShipmentInput {
     lines: Vec<Line>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     collect: Option<Collect>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deliver_between: Option<Between>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) notice_url: Option<String>,
 }
@@ -119,6 +136,9 @@ impl Parcel {
         if !input.collect.as_ref().is_none_or(Collect::is_money) {
             return Err((422, "collect_unsupported"));
         }
+        if !input.deliver_between.as_ref().is_none_or(Between::is_span) {
+            return Err((422, "invalid"));
+        }
         let is_address = ["name", "line1", "country"].iter().all(|field| input.to.contains_key(*field));
         match input.faults() {
             Some(faults) if is_address && faults.booking != Fault::Refuse => {}
@@ -130,8 +150,10 @@ impl Parcel {
 
     /// The same parcel, asked for again: where its notices go may change, and nothing else.
     pub(super) fn again(&self, input: ShipmentInput) -> Result<Self, Refused> {
-        let is_same =
-            (&self.input.to, &self.input.lines, &self.input.collect) == (&input.to, &input.lines, &input.collect);
+        let of = |input: &ShipmentInput| {
+            (input.to.clone(), input.lines.clone(), input.collect.clone(), input.deliver_between.clone())
+        };
+        let is_same = of(&self.input) == of(&input);
         match (is_same, self.status.as_str()) {
             (false, _) => Err((422, "other_shipment")),
             (true, "cancelled") => Err((409, "cancelled")),
