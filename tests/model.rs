@@ -21,6 +21,8 @@ mod refunds;
 mod returned;
 #[path = "model/sales.rs"]
 mod sales;
+#[path = "model/slots.rs"]
+mod slots;
 #[path = "support/world.rs"]
 mod world;
 

@@ -66,6 +66,11 @@ impl<E: Keeps + Checks + Debug> Kept<E> {
         self.since.clear();
     }
 
+    /// The parts of the snapshot whose names begin so.
+    pub fn parts(&self, prefix: &str) -> Vec<&str> {
+        self.parts.keys().map(String::as_str).filter(|name| name.starts_with(prefix)).collect()
+    }
+
     pub fn crash(&mut self) {
         let part = |(name, state): (&String, &Vec<u8>)| Part { name: name.clone(), state: Some(state.clone()) };
         let parts: Vec<Part> = self.parts.iter().map(part).collect();

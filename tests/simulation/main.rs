@@ -29,7 +29,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 156] = [
+const DRAWN: [&str; 168] = [
     // What is paid at the door.
     "orders accepted without money",
     "collections at the door",
@@ -42,6 +42,18 @@ const DRAWN: [&str; 156] = [
     "unheard couriers",
     "couriers that are down for an hour",
     "lost answers of couriers",
+    // Delivery slots.
+    "delivery plans",
+    "plans in place of others than were read",
+    "slots held",
+    "slots sold",
+    "slots let go",
+    "slots given back",
+    "slots refused as full",
+    "slots refused past their last moment",
+    "slots refused as not offered",
+    "slots in use that are not offered any more",
+    "slots kept for what was handed over",
     // Terms and tables.
     "tables",
     "wholesale orders",
@@ -127,6 +139,7 @@ const DRAWN: [&str; 156] = [
     "returns that were refused",
     "shares put on hold",
     "looks at what nobody begins with",
+    "shares that nobody began with",
     "cancels that come too late",
     "goods that could not be moved",
     // What is taken back of paid orders.

@@ -80,6 +80,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("vendor", "sale_scheduled", Accounts::offer),
     ("vendor", "sale_changed", Accounts::offer),
     ("vendor", "sale_cancelled", nothing),
+    ("vendor", "delivery_plan_set", nothing),
     ("vendor", "stock_adjusted", Accounts::adjust),
     ("vendor", "stock_held", Accounts::hold),
     ("vendor", "stock_committed", Accounts::sell),

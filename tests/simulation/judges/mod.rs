@@ -16,10 +16,12 @@ mod jobs;
 mod keys;
 mod merges;
 mod money;
+mod overdue;
 mod owners;
 mod replay;
 mod saga;
 mod sales;
+mod slots;
 mod stock;
 
 pub use answers::{Answers, Judged};
@@ -107,6 +109,8 @@ impl Oracle {
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
             Arc::new(sales::Sales::new(world.clone())),
+            Arc::new(overdue::Overdue::new(world.clone())),
+            Arc::new(slots::Slots::new(world.clone())),
             Arc::new(coupons::Coupons::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(doors::Doors::new(world.clone())),

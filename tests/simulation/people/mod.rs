@@ -8,6 +8,7 @@ mod hunter;
 mod marketer;
 mod memory;
 mod packer;
+mod planner;
 mod pricer;
 mod promoter;
 mod refunder;
@@ -59,6 +60,7 @@ const CROWD: &[Come] = &[
     bank::come,
     courier::come,
     packer::come,
+    planner::come,
 ];
 
 /// The days of all who come to a town's shop.
