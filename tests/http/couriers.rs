@@ -85,9 +85,20 @@ async fn jobs(client: Client) -> Vec<Value> {
 /// What was booked, and how it stands, by reference.
 type Books = BTreeMap<String, (Value, &'static str)>;
 
+/// How a courier's platform answers.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Line {
+    /// What it says to each first booking is lost.
+    #[default]
+    LosesFirstAnswers,
+    /// Nothing is done, and nobody has an answer until it is otherwise.
+    Down,
+    Up,
+}
+
 /// A courier's platform: what it has booked, with what it was told of it, by reference; and what it was asked.
 #[derive(Clone, Default)]
-pub struct Depot(Arc<Mutex<(Books, Vec<String>)>>, watch::Sender<bool>);
+pub struct Depot(Arc<Mutex<(Books, Vec<String>)>>, watch::Sender<Line>);
 
 impl Depot {
     pub async fn open(&self) -> String {
@@ -111,7 +122,6 @@ impl Depot {
         (StatusCode::OK, Json(json!({"reference": reference, "tracking_number": "HX-17", "status": *status})))
     }
 
-    /// The first answer is lost.
     async fn book(
         State(depot): State<Self>,
         Path(reference): Path<String>,
@@ -119,7 +129,10 @@ impl Depot {
     ) -> (StatusCode, Json<Value>) {
         let is_new = depot.0.lock().expect("its books").0.insert(reference.clone(), (body, "booked")).is_none();
         let answer = depot.answer("PUT", &reference, |_| {});
-        if is_new { (StatusCode::BAD_GATEWAY, Json(json!({}))) } else { answer }
+        match is_new && *depot.1.borrow() == Line::LosesFirstAnswers {
+            true => (StatusCode::BAD_GATEWAY, Json(json!({}))),
+            false => answer,
+        }
     }
 
     async fn look_up(State(depot): State<Self>, Path(reference): Path<String>) -> (StatusCode, Json<Value>) {
@@ -130,16 +143,15 @@ impl Depot {
         depot.answer("DELETE", &reference, |status| *status = "cancelled")
     }
 
-    /// Until it is up again nothing is done, and nobody has an answer.
-    pub fn is_down(&self, down: bool) {
-        self.1.send_replace(down);
+    pub fn is(&self, line: Line) {
+        self.1.send_replace(line);
     }
 
     async fn while_up(State(depot): State<Self>, request: Request, next: Next) -> Response {
-        if !*depot.1.borrow() {
+        if *depot.1.borrow() != Line::Down {
             return next.run(request).await;
         }
-        let _ = depot.1.subscribe().wait_for(|down| !down).await;
+        let _ = depot.1.subscribe().wait_for(|line| *line != Line::Down).await;
         StatusCode::SERVICE_UNAVAILABLE.into_response()
     }
 
