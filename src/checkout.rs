@@ -10,6 +10,7 @@ mod merge;
 mod parcels;
 pub mod quotes;
 mod refunds;
+pub mod rooms;
 mod stuck;
 mod tracking;
 

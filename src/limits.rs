@@ -406,6 +406,32 @@ pub const JOBS_UNDER_WAY: usize = 32;
 pub const ORDERS_ATTACHED: u32 = 100;
 /// Jobs in a second that ask this server's own orders.
 pub const ORDER_JOBS_PER_SECOND: u32 = 20;
+/// How soon those at the front of a waiting room's line ask again, in seconds.
+pub const ROOM_POLL_FROM: u8 = 2;
+/// How soon those at its end do, in seconds.
+pub const ROOM_POLL_UPTO: u8 = 60;
+/// People before somebody for each of whom a second is added: 170,000 who wait ask some 5,000 times a second together.
+pub const ROOM_POLL_STEP: u64 = 1_000;
+/// How long somebody who missed their turn may come back to the front, in seconds.
+pub const ROOM_RETURN_SECONDS: u32 = 300;
+/// Numbers of a line that are given out under one record.
+pub const ROOM_NUMBERS: u64 = 1_024;
+/// People who must have been let in before anybody is told how long it takes.
+pub const ROOM_PACE_FROM: u64 = 30;
+/// Places that one waiting room remembers.
+pub const ROOM_PLACES: usize = 1_000_000;
+/// Entries that a request can bring along.
+pub const ROOM_ENTRIES: usize = 8;
+/// People who can be in at a time.
+pub const ROOM_CAPACITY: u32 = 100_000;
+/// People who can be called in a minute.
+pub const ROOM_PER_MINUTE: u32 = 1_000_000;
+/// The longest that somebody may take to come in who is called, in seconds.
+pub const ROOM_CLAIM_SECONDS: u32 = 3_600;
+/// How long that is where nothing else is said, in seconds.
+pub const ROOM_CLAIM_DEFAULT: u32 = 120;
+/// The longest that somebody may stay who is in, in seconds.
+pub const ROOM_SLOT_SECONDS: u32 = 86_400;
 /// Jobs in a second that ask a courier.
 pub const COURIER_CALLS_PER_SECOND: u32 = 20;
 /// How long a job may take before nobody knows what has come of it, in milliseconds.

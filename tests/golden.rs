@@ -71,6 +71,8 @@ macro_rules! variants {
 
 #[path = "golden/coupons.rs"]
 mod coupons;
+#[path = "golden/rooms.rs"]
+mod rooms;
 
 variants!(CART_EVENTS, cart_event, CartEvent {
     CartCreated = "cart_created", LineSet = "line_set", LineRemoved = "line_removed", Repriced = "repriced",
@@ -252,6 +254,7 @@ fn buyer(full: bool) -> Buyer {
         buyer.mail_key = Some(MailKey([2; 16]));
         buyer.audience = Audience::Wholesale;
         buyer.exempt = Some(Exemption::Resale);
+        buyer.entries = vec![rooms::entry()];
     }
     buyer
 }

@@ -7,6 +7,8 @@ mod coupons;
 mod parcels;
 #[path = "rejects/refunds.rs"]
 mod refunds;
+#[path = "rejects/rooms.rs"]
+mod rooms;
 #[path = "rejects/sales.rs"]
 mod sales;
 #[path = "support/world.rs"]
@@ -359,6 +361,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::SaleOverlap { .. }
         | Reject::SaleRunning
         | Reject::SaleEnded { .. }
+        | Reject::EntryRequired { .. }
         | Reject::AccountRequired
         | Reject::PaymentMethodNotAllowed { .. }
         | Reject::SaleNotStarted { .. }
@@ -716,6 +719,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         // Given by an order that is priced: see `amounts_below_the_least_that_a_method_takes`.
         Reject::AmountBelowMinimum { .. } => vec![reject.clone()],
         Reject::EmailRequired => [sales::rows(reject), coupons::rows(reject)].concat(),
+        Reject::RoomUnknown | Reject::NotCalled | Reject::RoomClosed => rooms::rows(reject),
         Reject::CouponUnknown
         | Reject::CouponMalformed { .. }
         | Reject::CouponCodeTaken

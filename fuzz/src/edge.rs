@@ -10,7 +10,7 @@ use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
-    SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
+    RoomId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
@@ -290,6 +290,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/admin/remittances".into(), By::Admin),
         route(Method::POST, format!("{of_share}/shipments/{}/correct", ShipmentId::from_uuid(KNOWN)), By::Admin),
         route(Method::PUT, format!("/v1/vendors/{vendor}/delivery-plan"), By::Vendor),
+        route(Method::POST, "/v1/rooms".into(), By::Admin),
     ]
 }
 
@@ -315,6 +316,8 @@ pub fn paths() -> Vec<String> {
         format!("/v1/vendors/{vendor}/shipments"),
         format!("/v1/vendors/{vendor}/returns"),
         format!("/v1/vendors/{vendor}/delivery-slots"),
+        format!("/v1/rooms/{}", RoomId::from_uuid(KNOWN)),
+        format!("/v1/rooms/{}/tickets/ticket_x.x.x", RoomId::from_uuid(KNOWN)),
     ]);
     paths
 }

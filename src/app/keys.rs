@@ -1,6 +1,7 @@
 //! The file with the secrets, looked at while the server runs: another secret takes the place of the one before without a restart.
 
 use crate::checkout::quotes::QuoteKeys;
+use crate::checkout::rooms::RoomKeys;
 use crate::config::keys;
 use crate::http::auth::Auth;
 use crate::limits;
@@ -20,6 +21,8 @@ pub(super) struct Signers {
     pub accounts: Arc<Accounts>,
     /// Quotes.
     pub quotes: Arc<QuoteKeys>,
+    /// Tickets of waiting rooms, and entries.
+    pub rooms: Arc<RoomKeys>,
     /// Tells which secrets have retired.
     pub clock: Arc<dyn Clock>,
 }
@@ -35,6 +38,7 @@ pub(super) async fn watch(file: Option<PathBuf>, mut known: SigningKeys, signers
                 signers.auth.set(&keys);
                 signers.accounts.sign_with(&keys);
                 signers.quotes.set(&keys);
+                signers.rooms.set(&keys);
                 let names: Vec<&str> = keys.all().iter().map(|key| key.kid.as_str()).collect();
                 tracing::info!(?names, "tokens are signed with other secrets from now on, with the first of these");
                 (known, is_readable) = (keys, true);

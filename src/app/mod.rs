@@ -32,6 +32,7 @@ use crate::adapters::smtp::Smtp;
 use crate::app::core::MailParts;
 use crate::checkout::buyers::BuyerKeys;
 use crate::checkout::quotes::QuoteKeys;
+use crate::checkout::rooms::RoomKeys;
 use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::Auth;
 use crate::http::cookie::Home;
@@ -184,6 +185,7 @@ impl App {
         let (kept, accounts, prices) =
             (services.kept.clone(), services.accounts.clone(), services.price_tables.clone());
         let (quotes, payments) = (services.quotes.clone(), services.payments.clone());
+        let rooms = services.rooms.clone();
         let services_of_couriers = services.couriers.clone();
         accounts.learn().await?;
         let acceptance = Repositories::new(&store.units).acceptance;
@@ -237,7 +239,7 @@ impl App {
         let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _), mails };
         let stop_upkeep = CancellationToken::new();
         let watch = files.clone().watch(core.log_writer().clone(), stop_upkeep.clone());
-        let signers = keys::Signers { auth, accounts: accounts.clone(), quotes, clock: clock.clone() };
+        let signers = keys::Signers { auth, accounts: accounts.clone(), quotes, rooms, clock: clock.clone() };
         let upkeep = [
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
@@ -390,8 +392,18 @@ pub fn services(
     let payments = Arc::new(Payments::new(payments, clock.clone(), new_jobs));
     let categories = Arc::new(Categories::new(categories));
     let price_tables = Arc::new(PriceTables::new(price_tables));
-    let (quotes, clock) = (Arc::new(QuoteKeys::of(keys)), clock.clone());
-    Ok(Services { accounts: Arc::new(accounts), categories, couriers, payments, price_tables, quotes, kept, clock })
+    let (quotes, rooms, clock) = (Arc::new(QuoteKeys::of(keys)), Arc::new(RoomKeys::of(keys)), clock.clone());
+    Ok(Services {
+        accounts: Arc::new(accounts),
+        categories,
+        couriers,
+        payments,
+        price_tables,
+        quotes,
+        rooms,
+        kept,
+        clock,
+    })
 }
 
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);

@@ -109,6 +109,11 @@ fn has_ascii_name(email: Option<&str>) -> bool {
 pub(super) struct Tag(hmac::Tag);
 
 impl Tag {
+    /// All of it.
+    pub(super) fn all(&self) -> [u8; 32] {
+        self.bytes(0)
+    }
+
     fn bytes<const BYTES: usize>(&self, from: usize) -> [u8; BYTES] {
         std::array::from_fn(|at| self.0.as_ref()[from + at])
     }

@@ -1,7 +1,7 @@
 //! Who buys, as far as it is recorded for ever. Nothing here tells who a person is: it decides limits, taxes and shipping zones, tells
 //! one buyer's orders apart from another's, and stays when the person is erased.
 
-use super::ids::CustomerId;
+use super::ids::{CustomerId, RoomId};
 use super::time::Timestamp;
 use super::vendor::SlotId;
 use serde::de::{self, Deserialize, Deserializer};
@@ -253,6 +253,9 @@ pub struct Buyer {
     /// The postcode, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcode: Option<String>,
+    /// By which waiting rooms they came in, and with which of their slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Entry>,
 }
 
 /// Where an order stands, as far as its buyer's quotas go.
@@ -298,6 +301,18 @@ pub struct HeldFor {
     /// In which of the vendor's slots it is to be brought, where one was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<SlotId>,
+    /// By which waiting rooms they came in, and with which of their slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Entry>,
+}
+
+/// That a buyer came in by a waiting room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Entry {
+    /// By which.
+    pub room: RoomId,
+    /// With which of its slots.
+    pub slot: u64,
 }
 
 impl HeldFor {

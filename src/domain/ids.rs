@@ -350,6 +350,10 @@ typeid!(
     /// A coupon.
     CouponId, "coupon");
 entity_id!(CouponId, Coupon);
+typeid!(
+    /// A waiting room.
+    RoomId, "room");
+entity_id!(RoomId, Room);
 
 impl OrderId {
     /// The order that attempt number `attempt` of this cart makes. Checking out twice cannot make two orders, because the

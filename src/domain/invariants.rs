@@ -5,7 +5,7 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 38] = [
+pub const NAMES: [&str; 40] = [
     "cart_lines_are_sane",
     "cart_coupons_are_sane",
     "checkout_has_details",
@@ -44,6 +44,8 @@ pub const NAMES: [&str; 38] = [
     "a_code_is_used_once",
     "cash_is_collected_once",
     "an_order_is_counted_once",
+    "a_room_is_not_too_full",
+    "a_place_is_used_once",
 ];
 
 /// An invariant that does not hold: a bug, never a user's error.

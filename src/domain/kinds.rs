@@ -20,6 +20,8 @@ macro_rules! kinds {
                 Customer "customer" customers $crate::domain::customer::Customer, CustomerUnknown;
                 /// A coupon with its terms, and the uses that are counted of it.
                 Coupon "coupon" coupons $crate::domain::coupon::Coupon, CouponUnknown;
+                /// A waiting room, and who was let in.
+                Room "room" rooms $crate::domain::room::Room, RoomUnknown;
             ]
             $($more)*
         }

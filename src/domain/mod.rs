@@ -21,6 +21,7 @@ pub mod payment;
 pub mod pricing;
 pub mod record;
 pub mod reject;
+pub mod room;
 pub mod rows;
 pub mod text;
 pub mod time;

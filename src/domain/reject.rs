@@ -11,7 +11,7 @@ pub use kind::RejectClass;
 pub use shortage::Shortage;
 
 use super::cart::QuoteDiffers;
-use super::ids::{SaleId, SkuId, VendorId};
+use super::ids::{RoomId, SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
 use super::order::{NoCash, NotFulfillable, NotReturnable, OrderStatus, RefundStatus, ResolveAs};
 use super::pricing::NotApplicable;
@@ -52,6 +52,12 @@ rejects! {
     CouponUnknown = Unknown {
         code: "coupon_unknown", title: "No such coupon",
         text: "there is no such coupon"
+    }
+
+    /// No such waiting room.
+    RoomUnknown = Unknown {
+        code: "room_unknown", title: "No such waiting room",
+        text: "there is no such waiting room"
     }
 
     /// No such product.
@@ -236,6 +242,18 @@ rejects! {
         text: "{why}"
     }
 
+    /// The place was not called, or its time to come in is over.
+    NotCalled = Conflict {
+        code: "not_called", title: "The place is not called",
+        text: "the place is not called: it waits, or its turn is over"
+    }
+
+    /// The waiting room lets nobody in any more.
+    RoomClosed = Conflict {
+        code: "room_closed", title: "The waiting room is closed",
+        text: "the waiting room lets nobody in any more"
+    }
+
     /// Another coupon has this code, or codes that begin with it: compared in upper case, with O as 0, I and L as 1.
     CouponCodeTaken = Conflict {
         code: "coupon_code_taken", title: "The coupon's code is taken",
@@ -374,6 +392,15 @@ rejects! {
     OutOfTurn = Conflict {
         code: "out_of_turn", title: "The order is not told this now",
         text: "an order in this phase is not told this"
+    }
+
+    /// What is asked for is sold to those who come in by a waiting room.
+    EntryRequired {
+        /// The room.
+        room_id: RoomId = RoomId::from_uuid(Uuid::from_u128(1)),
+    } = Forbidden {
+        code: "entry_required", title: "An entry is needed",
+        text: "this is sold to those who come in by the waiting room {room_id}"
     }
 
     /// What is asked for needs an account.

@@ -392,6 +392,8 @@ actions!(
     Visit: Who::Anyone;
     /// Look into a cart, fill it, buy what is in it.
     UseCart: Who::Owner;
+    /// Wait in the line of a waiting room, and come in.
+    WaitInLine: Who::Owner;
     /// Have a guest's cart taken into one's own.
     MergeCarts: Who::Customer;
     /// Look at an order: also for whoever may change one.
@@ -439,6 +441,8 @@ actions!(
     SeeCoupons: OWNER, MANAGER, FINANCE, Who::Staff(Permission::PricesEdit), Who::Admin;
     /// Make coupons and their codes, and change their terms.
     EditCoupons: OWNER, MANAGER, Who::Staff(Permission::PricesEdit), Who::Admin;
+    /// Open waiting rooms.
+    EditRooms: Who::Staff(Permission::PricesEdit), Who::Admin;
     /// Use what an account that buys has: addresses, all that is known of it, its end.
     UseCustomer: Who::Customer;
     /// Look at a vendor's own people, invite some, change what they are.

@@ -8,7 +8,7 @@ use crate::checkout::buyers::BuyerKeys;
 use crate::domain::ids::{AccountId, CustomerId, SessionId, VendorId};
 use crate::domain::text::TextKind;
 use crate::domain::who::{Permission, Seat};
-use crate::http::answer::ok;
+use crate::http::answer::{empty, ok};
 use crate::http::auth::{Auth, Bearer};
 use crate::http::caller::SignedIn;
 use crate::http::cookie::Browser;
@@ -26,7 +26,6 @@ use crate::http::valid::{Faults, given};
 use crate::http::{HttpState, Settings};
 use crate::limits;
 use crate::services::accounts::{Account, Email, Person, Refusal, Session, SignedIn as Opened, Visitor};
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
@@ -316,12 +315,6 @@ pub(super) async fn read<T>(
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(Problem::new(&error::UNAVAILABLE, "accounts cannot be read now").retry_after(1)),
     }
-}
-
-pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }
 
 /// A session, with an access token. A browser that is given is to keep the refresh token.

@@ -31,6 +31,13 @@ pub fn written_json(status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
 /// Marks an answer whose bytes are there once for everybody: whoever does not take it holds nothing.
 #[derive(Clone, Copy)]
 pub struct Shared;

@@ -25,10 +25,12 @@ use crate::http::money::MoneyBody;
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
 use crate::http::rates::{AskedFrom, Rates};
+use crate::http::rooms;
+use crate::http::services::Services;
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -375,8 +377,8 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView, now: Timest
     changed
 }
 
-problems!(SetLineProblems: AUTH, BODY, ACTOR;
-    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
+problems!(SetLineProblems: AUTH, BODY, ACTOR, &[&error::ENTRY_INVALID];
+    CartUnknown, SkuUnknown, EntryRequired, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
     QuantityStep, QuantityOutOfRange, CommandPoisoned,
 );
 
@@ -388,8 +390,10 @@ problems!(SetLineProblems: AUTH, BODY, ACTOR;
 pub async fn set_line(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(services): State<Services>,
     caller: Caller,
     Ids(id, sku): Ids<CartId, SkuId>,
+    headers: HeaderMap,
     body: JsonBody<LineInput>,
 ) -> Result<Response> {
     let (by, quantity) = (caller.principal, body.value.quantity);
@@ -400,6 +404,14 @@ pub async fn set_line(
         CartCommand::RemoveLine { by, sku }
     } else {
         let listing = shop.catalog()?.sku(sku, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
+        if let Some(room_id) = listing.sale.as_ref().and_then(|(sale, _)| sale.terms.room)
+            && !rooms::entries(&headers, &services.rooms, &caller, shop.clock().now())?
+                .iter()
+                .any(|entry| entry.room == room_id)
+            && rooms::guards_carts(&shop, &settings, room_id).await?
+        {
+            return Err(Reject::EntryRequired { room_id }.into());
+        }
         let row = listing.sku;
         let (title, unit_price) = (row.title.clone(), listing.price.minor);
         let sale = listing.sale.map(|(sale, _)| sale.id);

@@ -26,6 +26,7 @@ use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
 use crate::http::rates::AskedFrom;
+use crate::http::rooms;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -286,10 +287,10 @@ impl CheckoutInput {
     }
 }
 
-problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
+problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT, &error::ENTRY_INVALID];
     CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
     CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
-    QuantityOutOfRange, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
+    QuantityOutOfRange, EntryRequired, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
     PurchaseLimit, SlotFull, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
     CouponUnknown, CouponExpired, CouponTermsChanged, CouponNotApplicable, CouponExhausted, CouponLimitReached,
 );
@@ -325,6 +326,7 @@ pub async fn check_out(
         }
         faults.done(&INVALID_BODY)?;
     }
+    buyer.entries = rooms::entries(&headers, &services.rooms, &caller, shop.clock().now())?;
     let contact_given = contact.clone();
     let request =
         CheckoutRequest { contact: contact_given, payment, expected_total, shipping, slots, quote, mint, buyer };

@@ -56,8 +56,10 @@ problems! {
     LOGIN_REQUIRED = UNAUTHORIZED "login_required" "Sign in anew";
     TOKEN_REUSED = UNAUTHORIZED "token_reused" "The refresh token came again: the session is over";
     FORBIDDEN = FORBIDDEN "forbidden" "The role may not do this";
+    ENTRY_INVALID = FORBIDDEN "entry_invalid" "The entry is over, or not the caller's";
     ORIGIN_REFUSED = FORBIDDEN "origin_refused" "Only for the shop's own pages";
     NOT_FOUND = NOT_FOUND "not_found" "There is nothing here";
+    TICKET_UNKNOWN = NOT_FOUND "ticket_unknown" "No such ticket";
     JOB_UNKNOWN = NOT_FOUND "job_unknown" "No such job";
     ACCOUNT_UNKNOWN = NOT_FOUND "account_unknown" "No such account";
     ADDRESS_UNKNOWN = NOT_FOUND "address_unknown" "No such address";
@@ -82,6 +84,7 @@ problems! {
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
     PRECONDITION_REQUIRED = PRECONDITION_REQUIRED "precondition_required" "The version that was read is to be given";
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "Too much was asked in too short a time";
+    ROOM_POLL_TOO_SOON = TOO_MANY_REQUESTS "room_poll_too_soon" "The line was asked too soon";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts" "Too many wrong passwords";
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";
@@ -357,6 +360,7 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
             told.push(("why", json!(why.name())));
             told.extend(until.map(|until| ("until", json!(Moment(until)))));
         }
+        Reject::EntryRequired { room_id } => told.push(("room_id", json!(room_id))),
         Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
         Reject::CouponInUse { uses } => told.push(("uses", json!(uses))),
         Reject::CouponLimitReached { limit } => told.push(("limit", json!(limit))),

@@ -3,7 +3,7 @@
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
-    SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
+    RoomId, SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
@@ -245,6 +245,7 @@ macro_rules! path_id {
 }
 
 path_id!(
+    RoomId => RoomUnknown,
     CartId => CartUnknown,
     OrderId => OrderUnknown,
     CustomerId => CustomerUnknown,

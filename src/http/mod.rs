@@ -51,6 +51,7 @@ pub mod remittances;
 pub mod resolve;
 mod returned;
 pub mod returns;
+pub mod rooms;
 pub mod routes;
 pub mod sales;
 pub mod schema;

@@ -250,7 +250,7 @@ pub async fn drop_address(
 ) -> Result<Response> {
     shop.may_change()?;
     within(&settings, services.accounts.drop_address(me.account, address)).await.map_err(of_address)?;
-    Ok(crate::http::accounts::empty(StatusCode::NO_CONTENT))
+    Ok(crate::http::answer::empty(StatusCode::NO_CONTENT))
 }
 
 problems!(EmailProblems: AUTH, BODY, WRITES, &[

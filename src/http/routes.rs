@@ -3,8 +3,8 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, remittances, resolve, returns, sales, shipments, shipping, skus,
-    slots, tax, tracking, vendors, waiting,
+    orders, own, people, products, quotes, refunds, remittances, resolve, returns, rooms, sales, shipments, shipping,
+    skus, slots, tax, tracking, vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -42,6 +42,11 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(carts::put_coupon, carts::remove_coupon))
         .routes(routes!(quotes::quote_cart))
         .routes(routes!(checkout::check_out))
+        .routes(routes!(rooms::create_room))
+        .routes(routes!(rooms::get_room))
+        .routes(routes!(rooms::join_room))
+        .routes(routes!(rooms::get_ticket, rooms::leave_room))
+        .routes(routes!(rooms::enter_room))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::get_timeline))
@@ -181,6 +186,11 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/admin/accounts", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/admin/accounts/{account}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/admin/customers/{customer}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/rooms", &[(Method::POST, Class::Staff)]),
+    ("/v1/rooms/{room}", &[(Method::GET, Class::Reads)]),
+    ("/v1/rooms/{room}/tickets", &[(Method::POST, Class::Carts)]),
+    ("/v1/rooms/{room}/tickets/{ticket}", &[(Method::GET, Class::Reads), (Method::DELETE, Class::Carts)]),
+    ("/v1/rooms/{room}/tickets/{ticket}/enter", &[(Method::POST, Class::Carts)]),
     ("/v1/orders", &[(Method::GET, Class::Search)]),
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),

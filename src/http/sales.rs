@@ -2,10 +2,11 @@
 
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::ids::{SaleId, SkuId, VendorId};
+use crate::domain::ids::{RoomId, SaleId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
+use crate::domain::room::{Room, RoomCommand};
 use crate::domain::rows::SaleRow;
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
@@ -160,6 +161,9 @@ pub struct SaleInput {
     when_exhausted: Option<WhenExhaustedBody>,
     /// How one may pay; in any way where nothing is said.
     payment_methods: Option<Vec<String>>,
+    /// The waiting room by which one must come in to buy. It stays.
+    #[schema(value_type = Option<RoomId>)]
+    room_id: Option<String>,
 }
 
 /// What is to be another in an item of a sale. An item that the sale does not have is a new one, and has a price and an allotment.
@@ -279,6 +283,10 @@ pub struct SaleBody {
     /// How one may pay. Left out where it is in any way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     payment_methods: Vec<String>,
+    /// The waiting room by which one must come in to buy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    room_id: Option<RoomId>,
     items: Vec<SaleItemBody>,
     /// Keys by which buyers are known (accounts, addresses, numbers) that have something in it. To the vendor alone, where pieces are limited.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -322,6 +330,7 @@ impl SaleBody {
             when_exhausted: terms.when_exhausted.into(),
             limit_per_customer: terms.limit_per_customer,
             payment_methods: terms.payment_methods.clone(),
+            room_id: terms.room,
             items: Vec::new(),
             buyers: None,
         }
@@ -409,8 +418,13 @@ impl SaleInput {
         }
         let mut payment_methods = self.payment_methods.unwrap_or_default();
         methods_of(&mut faults, &mut payment_methods);
+        let room = self.room_id.map(|text| text.parse::<RoomId>());
+        if matches!(room, Some(Err(_))) {
+            faults.add("room_id", "there is no such waiting room");
+        }
         faults.done(&INVALID_BODY)?;
         Ok(SaleTerms {
+            room: room.and_then(std::result::Result::ok),
             name: self.name,
             starts_at: starts_at.unwrap_or_default(),
             ends_at: ends_at.unwrap_or_default(),
@@ -489,7 +503,8 @@ fn how(settings: &Settings, key: Option<IdempotencyKey>) -> Ask {
 }
 
 problems!(CreateSaleProblems: KEYED, BODY, ACTOR;
-    VendorUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange, TooMany, SaleInvalid, SaleOverlap, AllotmentReserved,
+    VendorUnknown, RoomUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange, TooMany, SaleInvalid, SaleOverlap,
+    AllotmentReserved,
 );
 
 /// Make a sale
@@ -511,7 +526,12 @@ pub async fn create_sale(
     may_know_of(by, Action::EditGoods, vendor)?;
     let key = key.of(&caller, &body.raw);
     let sale = SaleId::from_uuid(Mint::new(shop.clock(), key).uuid(SaleId::PREFIX, 0));
-    let command = VendorCommand::ScheduleSale { by, sale, terms: Box::new(body.value.checked()?) };
+    let terms = body.value.checked()?;
+    if let Some(room) = terms.room {
+        // Nobody could buy who came in by a room that is not there.
+        ask::<Room>(&shop, room, RoomCommand::Show, how(&settings, None)).await?;
+    }
+    let command = VendorCommand::ScheduleSale { by, sale, terms: Box::new(terms) };
     shown(&shop, vendor, command, how(&settings, key), StatusCode::CREATED).await
 }
 

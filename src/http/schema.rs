@@ -6,7 +6,7 @@ use crate::domain::coupon::RestoresOn;
 use crate::domain::courier::CourierStatus;
 use crate::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
-    SaleId, SessionId, ShipmentId, ShippingMethodId, SkuId, SubOrderId, VendorId,
+    RoomId, SaleId, SessionId, ShipmentId, ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -74,6 +74,7 @@ schema! {
     ShipmentId, "ShipmentId" => id_schema("shipment", "A parcel");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
     CouponId, "CouponId" => id_schema("coupon", "A coupon");
+    RoomId, "RoomId" => id_schema("room", "A waiting room");
     ShippingMethodId, "ShippingMethodId" => id_schema("shipping_method", "A way in which a vendor ships");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
     AddressId, "AddressId" => id_schema("address", "Where somebody has things sent");

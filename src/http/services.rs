@@ -1,6 +1,7 @@
 //! What handlers know of services, and how what comes of their writes is told.
 
 use crate::checkout::quotes::QuoteKeys;
+use crate::checkout::rooms::RoomKeys;
 use crate::http::Settings;
 use crate::http::error;
 use crate::http::error::{OUTCOME_UNKNOWN, OVERLOADED, Problem, Result, UNAVAILABLE};
@@ -29,6 +30,8 @@ pub struct Services {
     pub price_tables: Arc<PriceTables>,
     /// What quotes are signed with.
     pub quotes: Arc<QuoteKeys>,
+    /// What tickets of waiting rooms and entries are signed with.
+    pub rooms: Arc<RoomKeys>,
     /// Their answers under idempotency keys.
     pub kept: Arc<dyn KeptAnswers>,
     /// Time.

@@ -3,7 +3,7 @@
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::buyer::Audience;
 use crate::domain::entity::Principal;
-use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId, VendorId};
+use crate::domain::ids::{OrderId, ProductId, RoomId, SaleId, SkuId, VendorId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
@@ -67,6 +67,10 @@ pub struct RunningSaleBody {
     /// Pieces that one buyer can have.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_per_customer: Option<i64>,
+    /// The waiting room by which one must come in to buy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    room_id: Option<RoomId>,
 }
 
 /// A SKU as its vendor sees it.
@@ -159,6 +163,7 @@ pub async fn get_sku(State(shop): State<Shop>, caller: Option<Caller>, Id(id): I
             sale.terms.limit_per_customer,
             sale.terms.item(id).and_then(|(_, item)| item.limit_per_customer),
         ),
+        room_id: sale.terms.room,
     });
     Ok(ok(&SkuBody {
         id,

@@ -32,6 +32,7 @@ pub fn sale_terms(full: bool) -> SaleTerms {
         requires: if full { Requires::Account } else { Requires::Nothing },
         when_exhausted: if full { WhenExhausted::RegularPrice } else { WhenExhausted::Stop },
         payment_methods: if full { vec!["sandbox".into()] } else { Vec::new() },
+        room: full.then(super::rooms::room),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::target::Target;
 use haat::checkout::buyers::BuyerKeys;
 use haat::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
-    SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
+    RoomId, SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -30,6 +30,9 @@ pub fn fresh_id(kind: &str) -> String {
         "account" => AccountId::from_uuid(uuid).to_string(),
         "session" => SessionId::from_uuid(uuid).to_string(),
         "coupon" => CouponId::from_uuid(uuid).to_string(),
+        "room" => RoomId::from_uuid(uuid).to_string(),
+        // Signed by nobody.
+        "ticket" => format!("ticket_{}", uuid.simple()),
         "code" => uuid.simple().to_string().to_ascii_uppercase(),
         "category" => CategoryId::from_uuid(uuid).to_string(),
         "vendor" => VendorId::from_uuid(uuid).to_string(),
@@ -277,7 +280,16 @@ impl Shop {
         let coupon = coupon.field("id").to_owned();
         let codes = client.post(&format!("/v1/coupons/{coupon}/codes"), &json!({"count": 1})).bearer(&admin).send();
         let code = codes.await.expect(201).body["codes"][0].as_str().expect("a code").to_owned();
+        let room = json!({
+            "name": "11.11", "opens_at": "2026-01-01T00:00:00Z", "capacity": 500, "admit_per_minute": 60_000,
+            "slot_seconds": 600
+        });
+        let room = client.post("/v1/rooms", &room).bearer(&admin).send().await.expect(201).field("id").to_owned();
+        let path = format!("/v1/rooms/{room}/tickets");
+        let ticket = client.request("POST", &path).bearer(&buyer.token).send().await.expect(201);
         let ids = [
+            ("room", room),
+            ("ticket", ticket.field("ticket").to_owned()),
             ("coupon", coupon),
             ("code", code),
             ("vendor", vendor.clone()),

@@ -52,7 +52,8 @@ async fn everybody(shop: &Shop) -> Vec<Somebody> {
         shop.ids.iter().filter(|(name, _)| names.contains(name)).map(|(name, id)| (*name, id.clone())).collect()
     };
     let mut all = Vec::new();
-    let guest = Somebody { own: of(&["cart", "order"]), ..somebody("the guest", shop.guest.clone(), &["owner"]) };
+    let guest =
+        Somebody { own: of(&["cart", "order", "ticket"]), ..somebody("the guest", shop.guest.clone(), &["owner"]) };
     let other = client.buyer(&shop.ids["sku"], 1).await.token;
     all.extend([guest, somebody("another guest", other, &["owner"])]);
     let customer = &["owner", "customer", "account"];

@@ -8,7 +8,7 @@ async fn to_a_stranger_anothers_things_are_as_things_that_do_not_exist() {
     let shop = Shop::open().await;
     let strangers = shop.strangers().await;
     // Goods are shown to everyone; these are not.
-    let secret = ["cart", "order", "vendor", "coupon", "id"];
+    let secret = ["cart", "order", "vendor", "coupon", "ticket", "id"];
     let mut compared = 0;
     for route in shop.routes.iter().filter(|route| route.is_secured) {
         let mut nothing = shop.ids.clone();

@@ -36,6 +36,7 @@ mod rates;
 mod redirect;
 mod refunds;
 mod resolve;
+mod rooms;
 mod rush;
 mod sales;
 mod sandbox;

@@ -598,6 +598,7 @@ impl Sale {
             requires: if self.account { Requires::Account } else { Requires::Nothing },
             when_exhausted: if self.goes_on { WhenExhausted::RegularPrice } else { WhenExhausted::Stop },
             payment_methods: self.card_alone.then(|| "card".to_owned()).into_iter().collect(),
+            room: None,
         }
     }
 }
@@ -773,7 +774,15 @@ fn act(shop: &mut Kept<Vendor>, model: &mut Model, what: &Do, tally: &Tally) -> 
                 until: at(until),
                 currency: Currency::BDT,
                 lines: lines.iter().map(wanted).collect(),
-                held_for: Box::new(HeldFor { customer, keys, account_mail: false, audience, method, slot: None }),
+                held_for: Box::new(HeldFor {
+                    customer,
+                    keys,
+                    account_mail: false,
+                    audience,
+                    method,
+                    slot: None,
+                    entries: Vec::new(),
+                }),
             };
             let told = shop.ask(&command, now);
             if model.orders.contains_key(number) {

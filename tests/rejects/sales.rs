@@ -1,8 +1,8 @@
 //! The rows of the refusals that sales give.
 
 use super::*;
-use haat::domain::buyer::{BuyerKey, HeldFor};
-use haat::domain::ids::SaleId;
+use haat::domain::buyer::{BuyerKey, Entry, HeldFor};
+use haat::domain::ids::{RoomId, SaleId};
 use haat::domain::vendor::{ItemChange, Requires, SaleChange, SaleItem, SaleTerms, WhenExhausted};
 
 fn sale(number: u128) -> SaleId {
@@ -29,6 +29,7 @@ fn terms(starts_at: Timestamp, ends_at: Timestamp) -> SaleTerms {
         requires: Requires::Nothing,
         when_exhausted: WhenExhausted::Stop,
         payment_methods: Vec::new(),
+        room: None,
     }
 }
 
@@ -113,6 +114,14 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
             let shop = with(&world, running.clone());
             let cancel = VendorCommand::CancelSale { by: Principal::SHOP, sale: sale(1) };
             vec![refusal(&shop, edit(1, SaleChange::default()), end), refusal(&shop, cancel, end)]
+        }
+        Reject::EntryRequired { .. } => {
+            // Before the account that is missing; and an entry of another room is none.
+            let by_room = |number| RoomId::from_uuid(Uuid::from_u128(number));
+            let of_room = SaleTerms { room: Some(by_room(1)), requires: Requires::Account, ..limited };
+            let elsewhere = HeldFor { entries: vec![Entry { room: by_room(2), slot: 1 }], ..nobody() };
+            let shop = with(&world, of_room);
+            vec![refusal(&shop, buy(1, later, nobody()), now), refusal(&shop, buy(1, later, elsewhere), now)]
         }
         Reject::AccountRequired => {
             // Before the key that is missing.

@@ -82,6 +82,7 @@ fn sale_row(seed: &str, vendor_id: VendorId, skus: &[SkuId]) -> SaleRow {
         requires: Requires::Account,
         when_exhausted: WhenExhausted::RegularPrice,
         payment_methods: vec!["sandbox".to_owned()],
+        room: None,
     };
     let counts = vec![Count { held: 1, sold: 2 }; skus.len()];
     let cancelled_at = Some(Timestamp::from_millis(1_800_000_900_000));

@@ -257,7 +257,7 @@ kinds!(any_replay);
 /// Whether entities of this kind are few, and large: these are made while the journal is read. Of the others there are as many as orders.
 pub(super) fn is_few(kind: Kind) -> bool {
     match kind {
-        Kind::Vendor | Kind::Coupon => true,
+        Kind::Vendor | Kind::Coupon | Kind::Room => true,
         Kind::Cart | Kind::Order | Kind::Customer => false,
     }
 }

@@ -74,6 +74,7 @@ use super::invariants::Breach;
 use super::knowledge::Knowledge;
 use super::money;
 use super::reject::Reject;
+use super::room::RoomCommand;
 use super::rows::Rows;
 use super::time::Timestamp;
 use super::vendor::VendorCommand;
@@ -345,6 +346,12 @@ impl Decides for Order {
                     let is_over = |party: &Party| !matches!(party, Party::Cash(_));
                     let committed = body.parties(&[LegState::Committed]).filter(is_over);
                     told.extend(committed.map(|party| party.message(self.id, body, Verb::Close)));
+                    // A room that does not hear it frees the slot by time.
+                    let entries = body.buyer.iter().flat_map(|buyer| &buyer.entries);
+                    told.extend(entries.map(|entry| Message::Room {
+                        id: entry.room,
+                        command: RoomCommand::HasBought { slot: entry.slot },
+                    }));
                 }
                 OrderEvent::StockCommitted { vendor } => {
                     told.push(Party::Stock(*vendor).message(self.id, body, Verb::Close));

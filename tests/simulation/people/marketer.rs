@@ -92,6 +92,7 @@ impl Marketer {
             requires: if chance.per_mille(150) { Requires::Account } else { Requires::Nothing },
             when_exhausted: if chance.per_mille(500) { WhenExhausted::Stop } else { WhenExhausted::RegularPrice },
             payment_methods: Vec::new(),
+            room: None,
         };
         let sale =
             SaleId::from_uuid(Uuid::from_u128((0x5a1e + u128::from(self.number)) << 64 | self.made.len() as u128));

@@ -38,6 +38,7 @@ pub(super) fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb)
                 account_mail: body.buyer.as_ref().is_some_and(|buyer| buyer.account_mail),
                 audience: body.buyer.as_ref().map_or_else(Audience::default, |buyer| buyer.audience),
                 method: body.payment.method.clone(),
+                entries: body.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.entries.clone()),
                 slot: body.slots.iter().find(|(of, _)| *of == vendor).map(|(_, slot)| *slot),
             }),
         },

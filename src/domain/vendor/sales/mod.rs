@@ -127,7 +127,7 @@ impl Vendor {
     /// Whether this buyer may have these pieces in this sale, beside what the same order has in it.
     ///
     /// # Errors
-    /// [`Reject::AccountRequired`], [`Reject::EmailRequired`], [`Reject::CodNotAvailable`], [`Reject::PaymentMethodNotAllowed`],
+    /// [`Reject::EntryRequired`], [`Reject::AccountRequired`], [`Reject::EmailRequired`], [`Reject::CodNotAvailable`], [`Reject::PaymentMethodNotAllowed`],
     /// [`Reject::PurchaseLimit`].
     pub(super) fn may_buy(
         &self,
@@ -137,6 +137,11 @@ impl Vendor {
         held_for: &HeldFor,
     ) -> Result<(), Reject> {
         let Some(sale) = self.sales.get(&wanted.id) else { return Ok(()) };
+        if let Some(room_id) = sale.terms.room
+            && !held_for.entries.iter().any(|entry| entry.room == room_id)
+        {
+            return Err(Reject::EntryRequired { room_id });
+        }
         if sale.terms.requires != Requires::Nothing && held_for.customer.is_none() {
             return Err(Reject::AccountRequired);
         }

@@ -11,7 +11,7 @@
 //! From the moment a sale is made until it is over, what is left of its allotment can be had in no other way:
 //! `fence = allotment − held − sold`, and `regular = on hand − held − Σ fences` is what can be had at the regular price.
 
-use crate::domain::ids::{SaleId, SkuId};
+use crate::domain::ids::{RoomId, SaleId, SkuId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::{Reject, Shortage};
 use crate::domain::time::Timestamp;
@@ -94,6 +94,9 @@ pub struct SaleTerms {
     /// How one may pay; in any way where none is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payment_methods: Vec<String>,
+    /// The waiting room by which one must come in to buy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomId>,
 }
 
 /// How a sale stands: by time, but for one that was cancelled.

@@ -72,6 +72,7 @@ fn terms(items: Vec<SaleItem>) -> SaleTerms {
         items,
         limit_per_customer: None,
         requires: Requires::Nothing,
+        room: None,
         when_exhausted: WhenExhausted::Stop,
         payment_methods: Vec::new(),
     }
