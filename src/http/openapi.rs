@@ -542,6 +542,8 @@ mod tests {
             ("/v1/vendors/{vendor}/delivery-plan", "get"),
             ("/v1/vendors/{vendor}/delivery-plan", "put"),
             ("/v1/vendors/{vendor}/delivery-slots", "get"),
+            ("/v1/skus/{sku}/events", "get"),
+            ("/v1/sales/{sale}/events", "get"),
             ("/v1/admin/overview", "get"),
             ("/v1/admin/overview/events", "get"),
             ("/v1/admin/followers", "get"),
