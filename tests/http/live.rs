@@ -136,7 +136,7 @@ async fn restock(client: Client, vendor: &str, sku: &str, delta: i64) {
     client.post(&format!("/v1/vendors/{vendor}/skus/{sku}/stock"), &body).bearer(&admin()).send().await.expect(200);
 }
 
-/// A server whose orders expire after a second, on a clock of its own.
+/// A server whose orders expire after a second.
 async fn hasty(store: &crate::support::TestStore) -> Server {
     let mut config = store.server();
     (config.node.shop.payment_ms, config.node.shop.hold_ms) = (1_000, 1_200);
@@ -160,9 +160,18 @@ on_both_stores! {
         let price = json!({"price": bdt("8.00")});
         client.request("PATCH", &format!("/v1/vendors/{vendor}/skus/{sku}")).json(&price).bearer(&admin()).send().await.expect(200);
         assert_eq!(stream.stock().await, json!({"sku_id": sku, "available": 9, "price": bdt("8.00")}));
-        // A declined card gives back, too: in the end the stream says what the SKU says.
-        let declined = client.checkout(&client.buyer(&sku, 3).await, "tok_decline").header("prefer", "wait=20").send().await.expect(201);
-        assert_eq!(declined.field("status"), "payment_failed");
+        server.stop().await;
+    }
+
+    /// What a declined card gives back is told as soon as it is given back: nobody has to ask.
+    async fn what_a_declined_card_gives_back_is_told(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let (vendor, sku) = client.shop(&admin(), "10.00", 9).await;
+        let mut stream = Stream::open(client, &of_sku(&sku), &[]).await;
+        stream.stock().await;
+        let declined = client.checkout(&client.buyer(&sku, 3).await, "tok_decline").header("prefer", "wait=20").send().await;
+        assert_eq!(declined.expect(201).field("status"), "payment_failed");
         restock(client, &vendor, &sku, 1).await;
         stream.until(&sku, 10).await;
         server.stop().await;
@@ -257,15 +266,15 @@ on_both_stores! {
         let more = json!({"items": [item(&third, 3)]});
         client.request("PATCH", &own).json(&more).bearer(&admin()).send().await.expect(200);
         assert_eq!(stream.stock().await, stands(&third, 3));
-        restock(client, &vendor, &third, -38).await;
-        assert_eq!(stream.stock().await, json!({"sku_id": third, "available": 2, "price": bdt("5.00"), "sale_left": 3}));
+        client.checkout(&client.buyer(&third, 1).await, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
+        assert_eq!(stream.stock().await, stands(&third, 2));
         client.post(&format!("{own}/cancel"), &json!({})).bearer(&admin()).send().await.expect(200);
         let mut told = Vec::new();
         for _ in 0..3 {
             told.push(stream.stock().await);
         }
         let regular = |sku: &str, left: i64, price: &str| json!({"sku_id": sku, "available": left, "price": bdt(price)});
-        assert_eq!(told, [regular(&first, 50, "10.00"), regular(&second, 36, "20.00"), regular(&third, 2, "20.00")]);
+        assert_eq!(told, [regular(&first, 50, "10.00"), regular(&second, 36, "20.00"), regular(&third, 39, "20.00")]);
         server.stop().await;
     }
 
@@ -319,6 +328,37 @@ on_both_stores! {
         assert_eq!(stream.end().await, "token_expired");
         restock(client, &vendor, &sku, 1).await;
         assert_eq!(anyone.stock().await["available"], 10);
+        server.stop().await;
+    }
+
+    /// Over HTTP/2 a page, or a gateway, has them all in one connection, and each is told.
+    async fn many_streams_share_a_connection(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let (vendor, sku) = client.shop(&admin(), "10.00", 9).await;
+        let io = TokioIo::new(TcpStream::connect(client.address()).await.expect("a connection"));
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let opens = (0..150).map(|_| {
+            let mut sender = sender.clone();
+            let request = asks(client, &of_sku(&sku), &[]);
+            async move { sender.send_request(request).await.expect("an answer").into_body() }
+        });
+        let mut bodies = futures::future::join_all(opens).await;
+        for available in [9, 10] {
+            for body in &mut bodies {
+                let told = format!("\"available\":{available},");
+                let reads = async {
+                    let mut text = String::new();
+                    while !text.contains(&told) {
+                        let frame = body.frame().await.expect("it goes on").expect("no error");
+                        text.push_str(std::str::from_utf8(&frame.into_data().unwrap_or_default()).expect("UTF-8"));
+                    }
+                };
+                timeout(SOON, reads).await.expect("each is told");
+            }
+            restock(client, &vendor, &sku, 1).await;
+        }
         server.stop().await;
     }
 
