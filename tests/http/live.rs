@@ -232,49 +232,55 @@ on_both_stores! {
         server.stop().await;
     }
 
-    /// First each SKU of the sale, then each that is another; what was put into the sale later, too.
+    /// First each SKU of the sale, then each that is another; what is put into the sale later, too.
     async fn a_sale_tells_of_each_of_its_goods(store) {
-        let server = Server::start(&store).await;
+        let clock = Arc::new(Ahead::default());
+        let server = Server::start_with(store.server(), Hooks { clock: Some(clock.clone()), ..Hooks::default() }).await;
         let client = server.client;
         let (vendor, first) = client.shop(&admin(), "10.00", 50).await;
         let sku = |code: &str| json!({"code": code, "price": bdt("20.00"), "on_hand": 40});
         let product = json!({"title": "Shawl", "skus": [sku("S1"), sku("S2")]});
         let product = client.post(&format!("/v1/vendors/{vendor}/products"), &product).bearer(&admin()).send().await.expect(201);
         let [second, third] = [0, 1].map(|at: usize| product.body["skus"][at]["id"].as_str().expect("an id").to_owned());
+        let at = |hours: i64| Moment(clock.now().plus_millis(hours * HOUR_MS)).to_string();
         let item = |sku: &str, allotment: i64| json!({"sku_id": sku, "price": bdt("5.00"), "allotment": allotment});
         let sale = json!({
-            "name": "11.11", "starts_at": "2020-11-11T00:00:00+06:00", "ends_at": "2100-01-01T00:00:00Z", "time_zone": "Asia/Dhaka",
+            "name": "11.11", "starts_at": at(1), "ends_at": at(50), "time_zone": "Asia/Dhaka",
             "items": [item(&first, 5), item(&second, 4)], "when_exhausted": "regular_price",
         });
         let sale = client.post(&format!("/v1/vendors/{vendor}/sales"), &sale).bearer(&admin()).send().await.expect(201);
         let (path, own) = (format!("/v1/sales/{}/events", sale.field("id")), format!("/v1/vendors/{vendor}/sales/{}", sale.field("id")));
-        let mut stream = Stream::open(client, &path, &[]).await;
+        let regular = |sku: &str, left: i64, price: &str| json!({"sku_id": sku, "available": left, "price": bdt(price)});
         let stands = |sku: &str, left: i64| json!({"sku_id": sku, "available": left, "price": bdt("5.00"), "sale_left": left});
-        assert_eq!(stream.stock().await, stands(&first, 5));
+        let mut stream = Stream::open(client, &path, &[]).await;
+        assert_eq!(stream.stock().await, regular(&first, 45, "10.00"));
         assert_eq!(stream.id, "", "whoever has only this is told all of it again");
-        assert_eq!(stream.stock().await, stands(&second, 4));
+        assert_eq!(stream.stock().await, regular(&second, 36, "20.00"));
         let known = stream.id.clone();
         let mut knows = Stream::open(client, &path, &[("last-event-id", &known)]).await;
+        let more = json!({"items": [item(&third, 3)]});
+        client.request("PATCH", &own).json(&more).bearer(&admin()).send().await.expect(200);
+        for stream in [&mut stream, &mut knows] {
+            assert_eq!(stream.stock().await, regular(&third, 37, "20.00"));
+        }
 
-        // What is bought of one is told of that one alone; gone, it can be had at the regular price, and nothing is left in the sale.
+        // It begins for all of them. What is bought of one is told of that one alone: gone, it can be had at the regular price.
+        clock.by_ms.fetch_add(2 * HOUR_MS, Ordering::SeqCst);
+        for stream in [&mut stream, &mut knows] {
+            for told in [stands(&first, 5), stands(&second, 4), stands(&third, 3)] {
+                assert_eq!(stream.stock().await, told);
+            }
+        }
         client.checkout(&client.buyer(&second, 4).await, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
         let gone = json!({"sku_id": second, "available": 36, "price": bdt("20.00"), "sale_left": 0});
         for stream in [&mut stream, &mut knows] {
             assert_eq!(stream.stock().await, gone);
         }
         assert!(stream.id == knows.id && stream.id != known);
-        let more = json!({"items": [item(&third, 3)]});
-        client.request("PATCH", &own).json(&more).bearer(&admin()).send().await.expect(200);
-        assert_eq!(stream.stock().await, stands(&third, 3));
-        client.checkout(&client.buyer(&third, 1).await, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
-        assert_eq!(stream.stock().await, stands(&third, 2));
         client.post(&format!("{own}/cancel"), &json!({})).bearer(&admin()).send().await.expect(200);
-        let mut told = Vec::new();
-        for _ in 0..3 {
-            told.push(stream.stock().await);
+        for told in [regular(&first, 50, "10.00"), regular(&second, 36, "20.00"), regular(&third, 40, "20.00")] {
+            assert_eq!(stream.stock().await, told);
         }
-        let regular = |sku: &str, left: i64, price: &str| json!({"sku_id": sku, "available": left, "price": bdt(price)});
-        assert_eq!(told, [regular(&first, 50, "10.00"), regular(&second, 36, "20.00"), regular(&third, 39, "20.00")]);
         server.stop().await;
     }
 
