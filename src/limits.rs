@@ -137,6 +137,10 @@ pub const JOB_RETRIES_SHOWN: usize = 10;
 pub const DEEP_MAILBOX: usize = 16;
 /// Requests that watch the overview of a node, or ask for it, at a time.
 pub const OVERVIEW_READERS: usize = 64;
+/// Streams of live stock at a time on one node.
+pub const LIVE_STREAMS: usize = 20_000;
+/// So many of them may have a connection to themselves, as over HTTP/1.1 each has: half of [`CONNECTIONS`], the rest is for those who buy.
+pub const LIVE_CONNECTIONS: usize = CONNECTIONS / 2;
 /// Between two looks at a node that somebody watches, in milliseconds.
 pub const OVERVIEW_LOOK_MS: u64 = 1_000;
 /// For how long operators are told what went wrong, in milliseconds: as long as an alarm stays that says what has happened.

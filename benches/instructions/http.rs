@@ -15,6 +15,7 @@ use haat::domain::job::{JobKind, JobState};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::jobs::JobsDesk;
+use haat::http::live::Live;
 use haat::http::ops::{Ops, OpsParts};
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings, router};
 use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried, Retry};
@@ -121,6 +122,7 @@ impl Server {
             stop: Default::default(),
         });
         let state = HttpState {
+            live: Live::new(node.shop.clone(), &ops),
             ops,
             shop: node.shop.clone(),
             auth: auth.clone(),

@@ -10,13 +10,14 @@ use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
-    RoomId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
+    RoomId, SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::error::{self, ProblemKind};
 use haat::http::jobs::JobsDesk;
+use haat::http::live::Live;
 use haat::http::ops::{Ops, OpsParts};
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
@@ -138,6 +139,7 @@ impl Default for Edge {
         });
         ops.end();
         let state = HttpState {
+            live: Live::new(core.shop().clone(), &ops),
             ops,
             shop: core.shop().clone(),
             auth: auth.clone(),
@@ -318,6 +320,8 @@ pub fn paths() -> Vec<String> {
         format!("/v1/vendors/{vendor}/delivery-slots"),
         format!("/v1/rooms/{}", RoomId::from_uuid(KNOWN)),
         format!("/v1/rooms/{}/tickets/ticket_x.x.x", RoomId::from_uuid(KNOWN)),
+        format!("/v1/skus/{}/events", SkuId::from_uuid(KNOWN)),
+        format!("/v1/sales/{}/events", SaleId::from_uuid(KNOWN)),
     ]);
     paths
 }

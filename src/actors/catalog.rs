@@ -1,6 +1,7 @@
 //! What the node shows without asking an actor: products, SKUs with their durable available count, and how many orders have
 //! each status. It is filled at start-up and changed only by what has become durable.
 
+use crate::actors::changes::{Changes, Lookout};
 use crate::actors::metrics::stuck;
 use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::entity::Publication;
@@ -12,7 +13,7 @@ use crate::domain::pricing::Tables;
 use crate::domain::reject::Reject;
 use crate::domain::rows::{CouponRow, CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{OnSale, Requires, SaleItem, SkuTerms, Stock};
+use crate::domain::vendor::{OnSale, Requires, SaleItem, SaleStatus, SkuTerms, Stock};
 use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
 use parking_lot::{Mutex, RwLock};
@@ -31,6 +32,17 @@ pub struct Listing {
     pub price: Money,
     /// The sale that runs, at whose price it is shown, with what is left in it.
     pub sale: Option<(Arc<SaleRow>, i64)>,
+}
+
+/// What changes of a SKU while one looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Pieces that can be had at the price that is shown, durably so.
+    pub available: i64,
+    /// What one piece is shown to cost.
+    pub price: Money,
+    /// Pieces that are left in the sale.
+    pub sale_left: Option<i64>,
 }
 
 struct Entry {
@@ -70,6 +82,27 @@ impl Entry {
             sale: Some(sale.id),
             needs_account: sale.terms.requires != Requires::Nothing,
         }
+    }
+
+    /// With what is left in this sale while it runs; where none is named, in the one at whose price the SKU is shown.
+    fn glimpse(&self, of: Option<SaleId>, now: Timestamp) -> Glimpse {
+        let (sale, available) = self.stock().shown(now);
+        let named = |id| {
+            let own = self.sales.iter().find(|own| own.sale.id == id)?.on_sale();
+            (own.terms.status(false, now) == SaleStatus::Running).then_some(own)
+        };
+        let counted = of.map_or(sale, named);
+        Glimpse { available, price: self.offered(sale).price, sale_left: counted.map(|on| on.left(now)) }
+    }
+
+    /// When it will be shown in another way although nothing is done to it: a sale begins or ends, or more of one is opened.
+    fn next_change_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let of_sale = |own: &InSale| {
+            let terms = &own.sale.terms;
+            let tranche = terms.items.get(own.place).and_then(|item| item.next_tranche_at(now));
+            [Some(terms.starts_at), Some(terms.ends_at), tranche].into_iter().flatten().filter(|at| *at > now).min()
+        };
+        self.sales.iter().filter_map(of_sale).min()
     }
 
     fn listing(&self, now: Timestamp) -> Listing {
@@ -128,6 +161,7 @@ pub struct CatalogCache {
     coupons: DashMap<CouponId, Arc<CouponRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
+    changes: Arc<Changes>,
     /// The tables by which bills are made; none while the shop has none.
     tables: RwLock<Option<Arc<Tables>>>,
 }
@@ -143,6 +177,7 @@ impl Default for CatalogCache {
             coupons: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
+            changes: Arc::default(),
             tables: RwLock::default(),
         }
     }
@@ -190,6 +225,7 @@ impl CatalogCache {
                     }
                     dashmap::Entry::Vacant(empty) => drop(empty.insert(Entry { sku, free, sales: Vec::new() })),
                 }
+                self.changes.sku(id);
             }
             Publication::Coupon(coupon) => {
                 self.coupons.insert(coupon.id, Arc::from(coupon));
@@ -209,6 +245,7 @@ impl CatalogCache {
                         entry.sales.iter_mut().filter(|own| own.sale.id == sale).for_each(|own| own.taken = taken);
                     }
                 }
+                self.changes.sku(sku);
             }
             Publication::Group { customer, audience, exempt } => {
                 match audience {
@@ -274,7 +311,26 @@ impl CatalogCache {
             if let Some(mut entry) = self.skus.get_mut(&sku) {
                 entry.sales.retain(|own| own.sale.id != sale.id);
             }
+            self.changes.sku(sku);
         }
+        sale.terms.items.iter().for_each(|item| self.changes.sku(item.sku));
+        self.changes.sale(sale.id);
+    }
+
+    /// From now on somebody waits for what is shown of this sale, or of SKUs that it names.
+    pub fn look_out(&self, sale: Option<SaleId>) -> Lookout {
+        Lookout::new(self.changes.clone(), sale)
+    }
+
+    /// What changes of a SKU, as it is at this moment, and when it will be another by time alone. What is left is counted in the sale `of`, while it
+    /// runs; where none is named, in the one at whose price the SKU is shown.
+    pub fn glimpse(&self, id: SkuId, of: Option<SaleId>, now: Timestamp) -> Option<(Glimpse, Option<Timestamp>)> {
+        self.skus.get(&id).map(|entry| (entry.glimpse(of, now), entry.next_change_at(now)))
+    }
+
+    /// What a sale is, without what was taken of it.
+    pub fn sale_row(&self, id: SaleId) -> Option<Arc<SaleRow>> {
+        self.sales.get(&id).map(|sale| sale.clone())
     }
 
     /// A sale, and what was taken of each of its items. What was taken of a cancelled one is as it was then.

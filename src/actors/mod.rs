@@ -7,6 +7,7 @@ mod arbiters;
 mod budget;
 pub mod catalog;
 mod chain;
+mod changes;
 mod detail_reads;
 pub mod details;
 mod envelope;
@@ -37,6 +38,7 @@ mod wakes;
 
 pub use arbiters::{Arbiters, Thread};
 pub(crate) use chain::{Chained, First, Next};
+pub use changes::Lookout;
 pub(crate) use envelope::Admit;
 pub use gate::GateView;
 pub(crate) use metrics::shed;

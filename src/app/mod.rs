@@ -37,6 +37,7 @@ use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::Auth;
 use crate::http::cookie::Home;
 use crate::http::jobs::JobsDesk;
+use crate::http::live::Live;
 use crate::http::ops::{FollowerStandings, Ops, OpsParts};
 use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
@@ -433,19 +434,21 @@ async fn serve_http(
     }
     let Counters { jobs, services, auth, history_as_of, followers, pools, sampler } = counters;
     let (recorder, is_traced) = (recorder.clone(), sampler.is_some());
+    let ops = Ops::new(OpsParts {
+        shop: shop.clone(),
+        metrics: RenderMetrics::new(move || recorder.render()),
+        followers,
+        lives: Arc::new(life::StoredLives::new(config.store.clone())),
+        pools,
+        stop: stop.clone(),
+    });
     let state = HttpState {
         shop: shop.clone(),
         auth,
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(HttpSettings { home: Home::of(&config.accounts.public_url), ..config.http.clone() }),
-        ops: Ops::new(OpsParts {
-            shop: shop.clone(),
-            metrics: RenderMetrics::new(move || recorder.render()),
-            followers,
-            lives: Arc::new(life::StoredLives::new(config.store.clone())),
-            pools,
-            stop: stop.clone(),
-        }),
+        live: Live::new(shop.clone(), &ops),
+        ops,
         jobs,
         services,
         history_as_of,

@@ -34,11 +34,12 @@ pub fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
 /// Lets pages of these origins call.
 pub fn layer(origins: &[HeaderValue]) -> CorsLayer {
     const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+    const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
     const PREFER: HeaderName = HeaderName::from_static("prefer");
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_MATCH, PREFER, X_REQUEST_ID])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_MATCH, LAST_EVENT_ID, PREFER, X_REQUEST_ID])
         .expose_headers([X_REQUEST_ID, IDEMPOTENT_REPLAYED, RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY, ETAG])
         .max_age(Duration::from_secs(limits::CORS_SECONDS))
 }

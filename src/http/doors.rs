@@ -42,6 +42,8 @@ const DOORS: &[(&str, Action)] = &[
     ("list_sales", Action::Visit),
     ("get_sale", Action::Visit),
     ("get_sku", Action::Visit),
+    ("follow_sku", Action::Visit),
+    ("follow_sale", Action::Visit),
     ("list_products", Action::Visit),
     ("get_product", Action::Visit),
     ("list_categories", Action::Visit),

@@ -13,6 +13,8 @@ pub const REQUESTS: &str = "haat_http_requests_total";
 pub const DURATION: &str = "haat_http_request_duration_seconds";
 /// Open connections.
 pub const CONNECTIONS: &str = "haat_http_connections";
+/// Open streams of live stock.
+pub const LIVE_STREAMS: &str = "haat_http_live_streams";
 /// Connections ended for taking too long, by what they were at.
 pub const TIMEOUTS: &str = "haat_http_connection_timeouts_total";
 /// Connections closed at once, since as many were open as may be.
@@ -42,6 +44,7 @@ pub fn describe() {
     metrics::describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
     metrics::describe_histogram!(DURATION, Unit::Seconds, "Time from a request's head to its answer's head.");
     metrics::describe_gauge!(CONNECTIONS, "Open connections.");
+    metrics::describe_gauge!(LIVE_STREAMS, "Open streams of live stock.");
     metrics::describe_counter!(
         TIMEOUTS,
         "Connections ended for taking too long: over a head, over taking an answer, or idle."
@@ -56,7 +59,7 @@ pub fn describe() {
     metrics::describe_counter!(RATE_LIMITED, "Requests refused since too much was asked, by class of route or quota.");
     metrics::describe_counter!(PANICS, "Handlers that panicked; each was answered with 500.");
     // From the start, so that whoever waits for one to rise does not miss its first.
-    let _ = (connections(), answer_bytes());
+    let _ = (connections(), live_streams(), answer_bytes());
     metrics::counter!(REFUSED).increment(0);
     metrics::counter!(PANICS).increment(0);
     for at in TIMED_OUT_AT {
@@ -93,6 +96,11 @@ pub fn unreadable(status: u16) {
 /// The gauge of open connections.
 pub fn connections() -> Gauge {
     metrics::gauge!(CONNECTIONS)
+}
+
+/// The gauge of open streams of live stock.
+pub fn live_streams() -> Gauge {
+    metrics::gauge!(LIVE_STREAMS)
 }
 
 /// Counts a connection that took too long.

@@ -26,6 +26,7 @@ pub mod health;
 pub mod host;
 pub mod idempotency;
 pub mod jobs;
+pub mod live;
 pub mod metrics;
 pub mod money;
 pub mod notes;
@@ -180,6 +181,8 @@ pub struct HttpState {
     pub settings: Arc<Settings>,
     /// What operators watch, and the figures.
     pub ops: ops::Ops,
+    /// Those who watch stock.
+    pub live: live::Live,
     /// Jobs.
     pub jobs: JobsDesk,
     /// Services.

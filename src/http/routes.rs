@@ -2,9 +2,9 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, remittances, resolve, returns, rooms, sales, shipments, shipping,
-    skus, slots, tax, tracking, vendors, waiting,
+    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, live, notices,
+    ops, orders, own, people, products, quotes, refunds, remittances, resolve, returns, rooms, sales, shipments,
+    shipping, skus, slots, tax, tracking, vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(sales::cancel_sale))
         .routes(routes!(sales::list_sales))
         .routes(routes!(sales::get_sale))
+        .routes(routes!(live::follow_sale))
+        .routes(routes!(live::follow_sku))
         .routes(routes!(categories::list_categories, categories::create_category))
         .routes(routes!(categories::get_category, categories::patch_category))
         .routes(routes!(carts::create_cart))
@@ -165,8 +167,10 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/sales/{sale}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales/{sale}/cancel", &[(Method::POST, Class::Staff)]),
     ("/v1/skus/{sku}", &[(Method::GET, Class::Reads)]),
+    ("/v1/skus/{sku}/events", &[(Method::GET, Class::Reads)]),
     ("/v1/sales", &[(Method::GET, Class::Search)]),
     ("/v1/sales/{sale}", &[(Method::GET, Class::Reads)]),
+    ("/v1/sales/{sale}/events", &[(Method::GET, Class::Reads)]),
     ("/v1/products", &[(Method::GET, Class::Search)]),
     ("/v1/products/{product}", &[(Method::GET, Class::Reads)]),
     ("/v1/categories", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),

@@ -20,6 +20,7 @@ mod durability;
 mod faults;
 mod history;
 mod idempotency;
+mod live;
 mod mails;
 mod months;
 mod notes;

@@ -128,7 +128,7 @@ fn find<'a>(list: &'a Value, field: &str, is: &str) -> &'a Value {
 }
 
 /// A member of the staff, signed in with an account that may see the operation: the session's token, and the account.
-async fn operator(client: Client, admin: &str) -> (String, String) {
+pub async fn operator(client: Client, admin: &str) -> (String, String) {
     let (email, password) = ("ops@example.com", "nine boats on the Jamuna");
     let body = json!({"email": email, "role": "staff", "permissions": ["ops.read"]});
     let made = client.post("/v1/admin/accounts", &body).bearer(admin).send().await.expect(201);

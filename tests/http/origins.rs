@@ -34,7 +34,10 @@ async fn pages_of_named_origins_call_without_credentials() {
             assert_eq!(told.header("access-control-allow-credentials"), None);
             assert_eq!(told.header("access-control-allow-methods"), Some("GET,POST,PUT,PATCH,DELETE"));
             let allowed = told.header("access-control-allow-headers").expect("headers");
-            assert_eq!(allowed, "authorization,content-type,idempotency-key,if-match,prefer,x-request-id");
+            assert_eq!(
+                allowed,
+                "authorization,content-type,idempotency-key,if-match,last-event-id,prefer,x-request-id"
+            );
             assert!(told.header("x-request-id").is_some());
         }
     }

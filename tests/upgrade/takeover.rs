@@ -23,6 +23,7 @@ use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::jobs::JobsDesk;
+use haat::http::live::Live;
 use haat::http::ops::{Ops, OpsParts};
 use haat::http::services::Services;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router, server};
@@ -300,6 +301,7 @@ impl OfThen {
             stop: Default::default(),
         });
         let state = HttpState {
+            live: Live::new(shop.clone(), &ops),
             ops,
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,

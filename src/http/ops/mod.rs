@@ -109,6 +109,11 @@ impl Ops {
         Self(Arc::new(Inner { parts, newest, looks: Mutex::new(false), lately, readers }))
     }
 
+    /// What is cancelled when the server stops.
+    pub(super) fn stop(&self) -> CancellationToken {
+        self.0.parts.stop.clone()
+    }
+
     /// Tells those who watch that the server stops.
     pub fn end(&self) {
         self.0.parts.stop.cancel();

@@ -1,0 +1,169 @@
+//! One stream: it hands on what its feed tells. A reader that takes its events more slowly than they come misses some, is told the last, and holds nobody
+//! up; one that takes none is given up as anybody is who does not read.
+
+use super::Counted;
+use super::feed::Told;
+use crate::http::HttpState;
+use crate::http::answer::Streamed;
+use crate::http::caller::Caller;
+use crate::http::server::now;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How often something is said, so that nobody in between takes the connection for dead.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// A line that means nothing.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+/// Between two looks at whether the caller's session goes on: with that at what was ended elsewhere, less than five seconds.
+const SESSION_EVERY: Duration = Duration::from_secs(2);
+/// After how many milliseconds whoever was cut off comes back, at least, and by how much more some of them do: not all at once.
+const RETRY_MS: (u64, u64) = (2_000, 3_000);
+
+/// The first words of a stream.
+fn hello() -> Bytes {
+    static STREAMS: AtomicU64 = AtomicU64::new(0);
+    // A step that shares no factor with the width: neighbours are far from each other, and all values come up.
+    let spread = STREAMS.fetch_add(1, Ordering::Relaxed).wrapping_mul(1_847) % RETRY_MS.1;
+    format!("retry: {}\n\n", RETRY_MS.0 + spread).into()
+}
+
+/// Why a stream ends.
+fn farewell(reason: &str) -> Bytes {
+    format!("event: end\ndata: {{\"reason\":\"{reason}\"}}\n\n").into()
+}
+
+/// Somebody who came with a bearer.
+struct Bearer {
+    /// The token alone.
+    headers: HeaderMap,
+    state: HttpState,
+}
+
+impl Bearer {
+    /// Why nothing more is told, if that is so.
+    fn is_over(&self) -> Option<&'static str> {
+        match Caller::of(&self.headers, &self.state) {
+            Ok(Some(_)) => None,
+            Err(_) if Caller::has_expired(&self.headers, &self.state) => Some("token_expired"),
+            Ok(None) | Err(_) => Some("session_over"),
+        }
+    }
+}
+
+/// One who watches.
+struct Viewer {
+    feed: watch::Receiver<Arc<Told>>,
+    /// The turn that was told last.
+    known: Option<u64>,
+    tick: Pin<Box<Sleep>>,
+    comment_at: Instant,
+    bearer: Option<Box<Bearer>>,
+    _counted: Counted,
+}
+
+/// Where a stream stands.
+enum Stage {
+    Begins(Viewer),
+    Goes(Viewer),
+    Over,
+}
+
+impl Viewer {
+    fn new(feed: watch::Receiver<Arc<Told>>, counted: Counted, bearer: Option<Bearer>) -> Self {
+        let comment_at = now() + COMMENT_EVERY;
+        let every = if bearer.is_some() { SESSION_EVERY } else { COMMENT_EVERY };
+        let (tick, bearer) = (Box::pin(sleep_until(now() + every)), bearer.map(Box::new));
+        Self { feed, known: None, tick, comment_at, bearer, _counted: counted }
+    }
+
+    /// What is new; `None` while nothing is.
+    fn news(&mut self) -> Option<(Bytes, bool)> {
+        let told = self.feed.borrow_and_update().clone();
+        if told.is_last {
+            return Some((farewell("stopping"), true));
+        }
+        let news = if self.known == Some(told.turn) { Bytes::new() } else { told.since(self.known) };
+        self.known = Some(told.turn);
+        (!news.is_empty()).then_some((news, false))
+    }
+
+    /// Time has passed.
+    fn ticked(&mut self) -> Option<(Bytes, bool)> {
+        if let Some(reason) = self.bearer.as_ref().and_then(|bearer| bearer.is_over()) {
+            return Some((farewell(reason), true));
+        }
+        let moment = now();
+        let comment = (self.comment_at <= moment).then_some((COMMENT, false));
+        if comment.is_some() {
+            self.comment_at = moment + COMMENT_EVERY;
+        }
+        let session_at = self.bearer.is_some().then(|| moment + SESSION_EVERY);
+        self.tick.as_mut().reset(session_at.into_iter().chain([self.comment_at]).min().unwrap_or(self.comment_at));
+        comment
+    }
+
+    /// The next that is sent, and whether it is the last; `None` when the feed is gone.
+    async fn next(&mut self) -> Option<(Bytes, bool)> {
+        loop {
+            let next = tokio::select! {
+                // Time first: whoever is always behind is looked at, too.
+                biased;
+                () = self.tick.as_mut() => self.ticked(),
+                changed = self.feed.changed() => {
+                    changed.ok()?;
+                    self.news()
+                }
+            };
+            if next.is_some() {
+                return next;
+            }
+        }
+    }
+}
+
+async fn step(stage: Stage) -> Option<(Bytes, Stage)> {
+    let mut viewer = match stage {
+        Stage::Begins(viewer) => return Some((hello(), Stage::Goes(viewer))),
+        Stage::Goes(viewer) => viewer,
+        Stage::Over => return None,
+    };
+    let (bytes, is_last) = viewer.next().await?;
+    Some((bytes, if is_last { Stage::Over } else { Stage::Goes(viewer) }))
+}
+
+/// The stream for one who asked with these headers, with a good bearer or with none.
+pub(super) fn answer(
+    state: HttpState,
+    mut feed: watch::Receiver<Arc<Told>>,
+    counted: Counted,
+    has_bearer: bool,
+    headers: &HeaderMap,
+) -> Response {
+    let token = headers.get(AUTHORIZATION).filter(|_| has_bearer);
+    let bearer = token.map(|token| Bearer { headers: [(AUTHORIZATION, token.clone())].into_iter().collect(), state });
+    // How it stands is the first thing that is new.
+    feed.mark_changed();
+    let mut viewer = Viewer::new(feed, counted, bearer);
+    let told = viewer.feed.borrow().clone();
+    if headers.get("last-event-id").is_some_and(|id| id.as_bytes() == told.id.as_bytes()) {
+        viewer.known = Some(told.turn);
+    }
+    let events = stream::unfold(Stage::Begins(viewer), step);
+    let mut response = Response::new(Body::from_stream(futures::StreamExt::map(events, Ok::<_, Infallible>)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // A gateway is to hand each event on as it comes (nginx, ngx_http_proxy_module).
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.extensions_mut().insert(Streamed);
+    response
+}
