@@ -1,3 +1,5 @@
+//! What a feed tells, and when, in a time of its own.
+
 use super::*;
 use crate::domain::money::{Currency, Money};
 use futures::FutureExt;
