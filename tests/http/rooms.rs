@@ -244,7 +244,7 @@ on_both_stores! {
             assert_eq!(shown.field("draw"), draw);
             drawn.push((draw, shown.field("status").to_owned(), shown.body["ahead"].clone()));
         }
-        drawn.sort();
+        drawn.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         assert_eq!(drawn[0].1, "called");
         let ahead: Vec<_> = drawn[1..].iter().map(|(_, _, ahead)| ahead.clone()).collect();
         assert_eq!(ahead, (0..5).map(|ahead| json!(ahead)).collect::<Vec<_>>());
