@@ -70,8 +70,6 @@ enum PartKey {
     Sale(SaleId),
     SaleItem(SaleId, SkuId),
     Buyers(SaleId, u16),
-    Delivery,
-    Slot(SlotId),
 }
 
 /// A vendor's state.
@@ -240,8 +238,6 @@ impl Vendor {
                 let bucket = self.sales.get(&id).and_then(|sale| sale.buyers.bucket(number));
                 optional(format!("buyers/{id}/{number}"), bucket)
             }
-            PartKey::Delivery => write_part("delivery".to_owned(), &self.delivery.plan),
-            PartKey::Slot(id) => optional(format!("slot/{id}"), self.delivery.booked.get(&id)),
         }
     }
 }
@@ -573,9 +569,10 @@ impl Keeps for Vendor {
                 PartKey::Sale(id) | PartKey::SaleItem(id, _) => {
                     sales.insert(id);
                 }
-                PartKey::Hold(_) | PartKey::Buyers(..) | PartKey::Delivery | PartKey::Slot(_) => {}
+                PartKey::Hold(_) | PartKey::Buyers(..) => {}
             }
         }
+        parts.extend(self.delivery.changed_parts());
         rows.sales.extend(sales.into_iter().filter_map(|id| self.sale_row(id)));
         Delta { parts, rows, spent: &[] }
     }

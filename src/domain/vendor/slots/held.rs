@@ -1,14 +1,15 @@
 //! Which orders a vendor has in its slots: counted, and told.
 
 use super::{DeliveryPlan, Slot, SlotId, SlotRefused};
+use crate::domain::entity::{Part, write_part};
 use crate::domain::ids::EntityId;
 use crate::domain::invariants::Breach;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{PartKey, SlotView, Vendor, VendorEvent};
+use crate::domain::vendor::{SlotView, Vendor, VendorEvent};
 use crate::limits;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is had of a slot.
@@ -32,6 +33,11 @@ pub(in crate::domain::vendor) struct Delivery {
     pub(in crate::domain::vendor) booked: BTreeMap<SlotId, Booked>,
     /// When the next of them is forgotten.
     forget_at: Option<Timestamp>,
+    /// Whether the next delta gives the plan.
+    plan_changed: bool,
+    /// The slots that the next delta gives. They are not among what else changes of a vendor: most vendors have none, and each hold and each sale
+    /// would compare with them.
+    changed: BTreeSet<SlotId>,
 }
 
 /// A plan, as a snapshot keeps it.
@@ -72,6 +78,19 @@ pub(in crate::domain::vendor) enum Moves {
 }
 
 impl Delivery {
+    /// What has changed since it was last asked, as a snapshot keeps it.
+    pub(in crate::domain::vendor) fn changed_parts(&mut self) -> Vec<Part> {
+        let plan = std::mem::take(&mut self.plan_changed).then(|| write_part("delivery".to_owned(), &self.plan));
+        let slot = |id: SlotId| {
+            let name = format!("slot/{id}");
+            match self.booked.get(&id) {
+                Some(booked) => write_part(name, booked),
+                None => Part { name, state: None },
+            }
+        };
+        plan.into_iter().chain(std::mem::take(&mut self.changed).into_iter().map(slot)).collect()
+    }
+
     /// Takes over a slot from a snapshot.
     pub(in crate::domain::vendor) fn restore(&mut self, id: SlotId, booked: Booked) {
         self.booked.insert(id, booked);
@@ -121,19 +140,15 @@ impl Vendor {
         let known = &mut self.delivery.plan;
         known.version = known.version.saturating_add(1);
         known.plan = plan.map(Arc::new);
-        self.changed.entry(PartKey::Delivery).or_insert(false);
+        self.delivery.plan_changed = true;
     }
 
     /// A slot changes hands. One that is forgotten by now is nobody's.
     pub(in crate::domain::vendor) fn move_slot(&mut self, id: SlotId, ends_at: Option<Timestamp>, moves: Moves) {
         let known = self.delivery.booked.get_mut(&id);
         let booked = match (known, ends_at) {
-            (Some(booked), _) => {
-                self.changed.entry(PartKey::Slot(id)).or_insert(false);
-                booked
-            }
+            (Some(booked), _) => booked,
             (None, Some(ends_at)) if moves == Moves::Held => {
-                self.made(PartKey::Slot(id));
                 self.delivery.booked.entry(id).or_insert(Booked { ends_at, held: 0, sold: 0 })
             }
             (None, _) => return,
@@ -148,6 +163,7 @@ impl Vendor {
                 booked.sold = booked.sold.saturating_add(1);
             }
         }
+        self.delivery.changed.insert(id);
         self.delivery.note_end(ends_at);
     }
 
@@ -161,7 +177,7 @@ impl Vendor {
             self.delivery.booked.iter().filter(|(_, booked)| is_over(booked)).map(|(id, _)| *id).collect();
         for id in over {
             self.delivery.booked.remove(&id);
-            self.ended(PartKey::Slot(id));
+            self.delivery.changed.insert(id);
         }
         // What is held still is looked at when its hold ends.
         let is_over = |ends_at: &Timestamp| ends_at.plus_millis(limits::SLOT_KEPT_MS) <= at;
