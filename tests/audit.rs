@@ -106,7 +106,7 @@ on_both_stores! {
         only(&after, &[]);
         let looked_at = |check: &str| after.of(check).expect("a check").looked_at.clone();
         assert!(looked_at("journal").ends_with("frames of 16 partitions: dense, in order"), "{after}");
-        assert!(looked_at("entities").starts_with("4 carts, 5 orders, 1 vendor, 0 customers and 0 coupons"), "{after}");
+        assert!(looked_at("entities").starts_with("4 carts, 5 orders, 1 vendor, 0 customers, 0 coupons and 0 rooms"), "{after}");
         assert!(looked_at("stock").starts_with("1 SKU: 5 received, 3 sold to orders"), "{after}");
         assert!(looked_at("carts").starts_with("5 orders of 4 carts, 3 paid and 2 ended unpaid"), "{after}");
         assert!(looked_at("snapshots").starts_with("10 snapshots, 10 of the newest version"), "{after}");

@@ -99,6 +99,7 @@ mod tests {
             include_str!("vendor/slots/held.rs"),
             include_str!("coupon/mod.rs"),
             include_str!("customer.rs"),
+            include_str!("room/mod.rs"),
         ];
         let of_money = [
             include_str!("order/share.rs"),

@@ -264,9 +264,14 @@ impl<'a> Line<'a> {
     }
 
     /// The place that a ticket is for.
-    fn place(&self, ticket: &str) -> Result<Place> {
-        let ticket = self.keys.open_ticket(ticket).filter(|ticket| ticket.room == self.room && ticket.of == self.of);
-        let ticket = ticket.ok_or_else(|| Problem::new(&error::TICKET_UNKNOWN, "there is no such ticket of yours"))?;
+    async fn place(&self, ticket: &str) -> Result<Place> {
+        let unknown = || Problem::new(&error::TICKET_UNKNOWN, "there is no such ticket of yours");
+        let ticket = self.keys.open_ticket(ticket).filter(|ticket| ticket.of == self.of).ok_or_else(unknown)?;
+        if ticket.room != self.room {
+            // It is said first that a room is not there.
+            self.ask(RoomCommand::Show).await?;
+            return Err(unknown());
+        }
         Ok(ticket.number.map_or(Place::Drawn(self.draw), Place::Numbered))
     }
 
@@ -395,7 +400,7 @@ pub async fn get_ticket(
     Ids(room, Word(ticket)): Ids<RoomId, Word>,
 ) -> Result<Response> {
     let line = Line::new(&state, room, &caller)?;
-    let command = RoomCommand::Look { entrant: line.of, place: line.place(&ticket)? };
+    let command = RoomCommand::Look { entrant: line.of, place: line.place(&ticket).await? };
     Ok(ok(&line.ticket(command).await?))
 }
 
@@ -413,7 +418,7 @@ pub async fn enter_room(
     Ids(room, Word(ticket)): Ids<RoomId, Word>,
 ) -> Result<Response> {
     let line = Line::new(&state, room, &caller)?;
-    let command = RoomCommand::Enter { entrant: line.of, place: line.place(&ticket)? };
+    let command = RoomCommand::Enter { entrant: line.of, place: line.place(&ticket).await? };
     match line.ask(command).await? {
         RoomReply::Entered { slot, until } => {
             let token = line.keys.entry(line.of, Entry { room: line.room, slot }, until);
@@ -438,7 +443,7 @@ pub async fn leave_room(
     Ids(room, Word(ticket)): Ids<RoomId, Word>,
 ) -> Result<Response> {
     let line = Line::new(&state, room, &caller)?;
-    let command = RoomCommand::Leave { entrant: line.of, place: line.place(&ticket)? };
+    let command = RoomCommand::Leave { entrant: line.of, place: line.place(&ticket).await? };
     match line.ask(command).await? {
         RoomReply::Done => Ok(empty(StatusCode::NO_CONTENT)),
         other => Err(unexpected(&other)),

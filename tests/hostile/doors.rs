@@ -119,10 +119,12 @@ async fn nobody_comes_in_by_anothers_door() {
             let may = is.iter().any(|one| route.who.contains(one));
             let there = told(&ask(&shop.ids, Some(bearer)).await);
             let nowhere = told(&ask(&nothing, Some(bearer)).await);
-            // Whose it is follows from the first: a cart's line is the cart's, whoever sells it.
+            // Whose it is follows from the first: a cart's line is the cart's, whoever sells it. A room is everybody's, and a place in it is not.
+            let names = route.parameters();
+            let of_whom = names.iter().find(|name| **name == "ticket").or(names.first());
             let mine = (route.instead.is_some() && name == "the customer")
                 || *has_all
-                || route.parameters().first().is_none_or(|parameter| own.contains_key(parameter));
+                || of_whom.is_none_or(|parameter| *parameter == "room" || own.contains_key(parameter));
             match (may, mine) {
                 (false, _) => {
                     refused += 1;
