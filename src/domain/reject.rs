@@ -25,58 +25,31 @@ use words::*;
 
 rejects! {
     /// No such vendor, or none the caller may know of.
-    VendorUnknown = Unknown {
-        code: "vendor_unknown", title: "No such vendor",
-        text: "there is no such vendor"
-    }
+    VendorUnknown = Unknown { code: "vendor_unknown", title: "No such vendor", text: "there is no such vendor" }
 
     /// No such cart, or none the caller may know of.
-    CartUnknown = Unknown {
-        code: "cart_unknown", title: "No such cart",
-        text: "there is no such cart"
-    }
+    CartUnknown = Unknown { code: "cart_unknown", title: "No such cart", text: "there is no such cart" }
 
     /// No such order, or none the caller may know of.
-    OrderUnknown = Unknown {
-        code: "order_unknown", title: "No such order",
-        text: "there is no such order"
-    }
+    OrderUnknown = Unknown { code: "order_unknown", title: "No such order", text: "there is no such order" }
 
     /// No such customer: nothing was recorded of one.
-    CustomerUnknown = Unknown {
-        code: "customer_unknown", title: "No such customer",
-        text: "there is no such customer"
-    }
+    CustomerUnknown = Unknown { code: "customer_unknown", title: "No such customer", text: "there is no such customer" }
 
     /// No such coupon, or none the caller may know of.
-    CouponUnknown = Unknown {
-        code: "coupon_unknown", title: "No such coupon",
-        text: "there is no such coupon"
-    }
+    CouponUnknown = Unknown { code: "coupon_unknown", title: "No such coupon", text: "there is no such coupon" }
 
     /// No such waiting room.
-    RoomUnknown = Unknown {
-        code: "room_unknown", title: "No such waiting room",
-        text: "there is no such waiting room"
-    }
+    RoomUnknown = Unknown { code: "room_unknown", title: "No such waiting room", text: "there is no such waiting room" }
 
     /// No such product.
-    ProductUnknown = Unknown {
-        code: "product_unknown", title: "No such product",
-        text: "there is no such product"
-    }
+    ProductUnknown = Unknown { code: "product_unknown", title: "No such product", text: "there is no such product" }
 
     /// No such SKU.
-    SkuUnknown = Unknown {
-        code: "sku_unknown", title: "No such SKU",
-        text: "there is no such SKU"
-    }
+    SkuUnknown = Unknown { code: "sku_unknown", title: "No such SKU", text: "there is no such SKU" }
 
     /// No such sale.
-    SaleUnknown = Unknown {
-        code: "sale_unknown", title: "No such sale",
-        text: "there is no such sale"
-    }
+    SaleUnknown = Unknown { code: "sale_unknown", title: "No such sale", text: "there is no such sale" }
 
     /// The idempotency key came before: with another body, or for a cart whose first answer is not kept any more.
     IdempotencyKeyReused = Invalid {
@@ -634,10 +607,7 @@ rejects! {
     }
 
     /// No such parcel, or none the caller may know of.
-    ShipmentUnknown = Unknown {
-        code: "shipment_unknown", title: "No such parcel",
-        text: "the order has no such parcel"
-    }
+    ShipmentUnknown = Unknown { code: "shipment_unknown", title: "No such parcel", text: "the order has no such parcel" }
 
     /// Units cannot be returned so.
     NotReturnable {
@@ -652,16 +622,10 @@ rejects! {
     }
 
     /// No such return, or none the caller may know of.
-    ReturnUnknown = Unknown {
-        code: "return_unknown", title: "No such return",
-        text: "the order has no such return"
-    }
+    ReturnUnknown = Unknown { code: "return_unknown", title: "No such return", text: "the order has no such return" }
 
     /// No such refund, or none the caller may know of.
-    RefundUnknown = Unknown {
-        code: "refund_unknown", title: "No such refund",
-        text: "the order has no such refund"
-    }
+    RefundUnknown = Unknown { code: "refund_unknown", title: "No such refund", text: "the order has no such refund" }
 
     /// Nothing, or less than nothing, was to be given back.
     RefundNotPositive = Invalid {
