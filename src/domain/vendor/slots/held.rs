@@ -35,8 +35,8 @@ pub(in crate::domain::vendor) struct Delivery {
     forget_at: Option<Timestamp>,
     /// Whether the next delta gives the plan.
     plan_changed: bool,
-    /// The slots that the next delta gives. They are not among what else changes of a vendor: most vendors have none, and each hold and each sale
-    /// would compare with them.
+    /// The slots that the next delta gives. They have a set of their own: most vendors have no slots, and a longer key would make each hold of
+    /// those slower.
     changed: BTreeSet<SlotId>,
 }
 
