@@ -26,6 +26,8 @@ use haat::ports::Clock;
 use haat::ports::jobs::NoAccounts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -74,11 +76,33 @@ pub struct Edge {
 
 const SECRET: &[u8] = b"a secret that no input can know: it is not in the corpus";
 
+/// A directory that goes with the thread that made it: an edge is a static, and never dropped.
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+thread_local! {
+    static MADE: RefCell<Vec<Directory>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A directory for a store.
+fn directory() -> PathBuf {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let directory = std::env::temp_dir().join(format!("haat-fuzz-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the store");
+    MADE.with_borrow_mut(|made| made.push(Directory(directory.clone())));
+    directory
+}
+
 impl Default for Edge {
     fn default() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-        let directory = std::env::temp_dir().join(format!("haat-fuzz-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a directory for the store");
+        let directory = directory();
         let config = StoreConfig { place: Place::Sqlite(directory), archive: None, options: Options::default() };
         let clock: Arc<dyn Clock> = Arc::new(StillClock(AtomicU64::new(1)));
         let (core, services) = runtime.block_on(async {

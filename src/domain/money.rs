@@ -1,6 +1,6 @@
 //! Money: whole minor units of one currency. No float, and a rounding only where a percentage is taken.
 
-use iso_currency::Currency as IsoCurrency;
+use iso_currency::{Currency as IsoCurrency, IntoEnumIterator};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -26,6 +26,11 @@ impl Currency {
     pub fn of_money(code: &str) -> Result<Self, MoneyError> {
         let currency: Self = code.parse()?;
         if currency.is_money() { Ok(currency) } else { Err(MoneyError::NoMoney(currency.code())) }
+    }
+
+    /// All that goods can be paid in.
+    pub fn all_of_money() -> impl Iterator<Item = Self> {
+        IsoCurrency::iter().map(Self).filter(|currency| currency.is_money())
     }
 
     /// Whether it is money that people pay with: not a metal, a unit of account, a fund or a code for tests, and not

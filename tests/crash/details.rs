@@ -84,12 +84,12 @@ async fn check_out(client: Client, buyer: &Buyer) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_the_middle_of_appends_sqlite() {
-    killed(Kind::Sqlite, 30).await;
+    killed(Kind::Sqlite, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_the_middle_of_appends_postgres() {
-    killed(Kind::Postgres, 30).await;
+    killed(Kind::Postgres, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,5 @@
 //! An upgrade that is killed at any point is carried on by the next start. The real binary is ended before one of its writes, to the files of the
-//! embedded store or to the database: at twenty points from the first to the one after which it takes requests.
+//! embedded store or to the database: at points from the first to the one after which it takes requests, five of them, or twenty.
 
 use crate::first;
 use crate::golden::{COMMITS, Files};
@@ -14,7 +14,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 /// At how many points.
-const POINTS: u64 = 20;
+const SOME: u64 = 5;
+const MANY: u64 = 20;
 /// How many at the same time.
 pub const AT_ONCE: usize = 2;
 
@@ -62,8 +63,8 @@ pub fn point(number: u64, points: u64, writes: u64) -> u64 {
     1 + number * (writes - 1) / (points - 1)
 }
 
-/// At twenty points, on a fresh store each.
-async fn at_twenty_points(told: Option<&Told>, make: impl AsyncFn() -> TestStore) {
+/// At so many points, on a fresh store each.
+async fn at_points(points: u64, told: Option<&Told>, make: impl AsyncFn() -> TestStore) {
     let library = cut();
     let store = make().await;
     let mut whole = Watched::begin(&library, &store, 0).await;
@@ -74,36 +75,45 @@ async fn at_twenty_points(told: Option<&Told>, make: impl AsyncFn() -> TestStore
     assert_eq!(tells, store.kind == Kind::Sqlite, "{}", whole.server.log());
     whole.server.signal("KILL").await;
     whole.server.ended().await;
-    assert!(writes > POINTS, "it takes requests after {writes} writes only");
+    assert!(writes > MANY, "it takes requests after {writes} writes only");
     println!("it takes requests after {writes} writes");
-    let points = (0..POINTS).map(|number| point(number, POINTS, writes));
     let (library, make) = (&library, &make);
-    let run = futures::stream::iter(points)
+    let run = futures::stream::iter((0..points).map(|number| point(number, points, writes)))
         .map(|at| async move { killed_and_carried_on(library, make().await, told, at).await })
         .buffer_unordered(AT_ONCE);
     run.collect::<Vec<()>>().await;
     std::fs::remove_file(library).expect("it was there");
 }
 
-async fn of_commit(commit: &str, kind: Kind) {
+async fn of_commit(commit: &str, kind: Kind, points: u64) {
     let files = Files::of_commit(commit, kind);
-    at_twenty_points(Some(&files.told()), async || files.store(kind).await).await;
+    at_points(points, Some(&files.told()), async || files.store(kind).await).await;
 }
 
-/// A test for each commit and store: each takes a minute. The oldest has every migration before it, and the newest the last one alone.
+/// Tests for each commit and store. The oldest has every migration before it, and the newest the last one alone.
 macro_rules! of_commits {
     ($($name:ident $commit:literal)+) => {
         $(mod $name {
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn an_upgrade_is_killed_at_twenty_points_on_sqlite() {
-                of_commit($commit, Kind::Sqlite).await;
+            async fn an_upgrade_is_killed_at_five_points_on_sqlite() {
+                of_commit($commit, Kind::Sqlite, SOME).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn an_upgrade_is_killed_at_twenty_points_on_postgres() {
-                of_commit($commit, Kind::Postgres).await;
+            async fn an_upgrade_is_killed_at_five_points_on_postgres() {
+                of_commit($commit, Kind::Postgres, SOME).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn thorough_an_upgrade_is_killed_at_twenty_points_on_sqlite() {
+                of_commit($commit, Kind::Sqlite, MANY).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn thorough_an_upgrade_is_killed_at_twenty_points_on_postgres() {
+                of_commit($commit, Kind::Postgres, MANY).await;
             }
         })+
 
@@ -121,6 +131,11 @@ of_commits! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upgrade_of_the_first_version_is_killed_at_twenty_points() {
-    at_twenty_points(None, first::first_version).await;
+async fn an_upgrade_of_the_first_version_is_killed_at_five_points() {
+    at_points(SOME, None, first::first_version).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thorough_an_upgrade_of_the_first_version_is_killed_at_twenty_points() {
+    at_points(MANY, None, first::first_version).await;
 }
