@@ -67,7 +67,7 @@ on_both_stores! {
         let address = free_address();
         let server = Haat::start(&store, address).await;
         // A tenth of a processor takes seconds for so many.
-        let told = Rush::of(1_200, address, &server.client).await.end().await;
+        let told = Rush::of(500, address, &server.client).await.end().await;
         let mut rush = Rush::begin(&server).await;
         rush.goes_on(10).await;
         server.kill().await;

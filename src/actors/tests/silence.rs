@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// Holds at one vendor, all of the same second. In debug builds each of their ends checks all others.
-const HOLDS: u128 = if cfg!(debug_assertions) { 4_000 } else { 10_000 };
+const HOLDS: u128 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
 const HOUR: u64 = 3_600;
 
 /// Everything is durable at once.
