@@ -157,7 +157,7 @@ impl Journal for Inner {
         match held.settle_timed(outcome) {
             Ok(_) => self
                 .files_in_place()
-                .and_then(|()| self.log_in_place(connection, true))
+                .and_then(|()| self.log_in_place(Some(connection), true))
                 .map_err(StoreError::Unavailable),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),
@@ -167,18 +167,14 @@ impl Journal for Inner {
     async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
         self.files_in_place().map_err(StoreError::Unavailable)?;
         let landed = self.look_for(frames).await?;
-        if let Some(connection) = self.writer()?.resting() {
-            self.log_in_place(connection, false).map_err(StoreError::Unavailable)?;
-        }
+        // Also when the writer is at something else: what was looked for may be in a log that is gone.
+        self.log_in_place(self.writer()?.resting(), false).map_err(StoreError::Unavailable)?;
         Ok(landed)
     }
 
     fn in_place(&self) -> Result<(), String> {
         self.files_in_place()?;
-        match self.writer.as_ref().and_then(Slot::resting) {
-            Some(connection) => self.log_in_place(connection, false),
-            None => Ok(()),
-        }
+        self.log_in_place(self.writer.as_ref().and_then(Slot::resting), false)
     }
 
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {

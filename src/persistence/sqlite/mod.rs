@@ -95,8 +95,7 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
-    /// The write-ahead log, and the number of the writer's connection that has it open. As long as that is, the file stays.
-    log: Mutex<Option<(u64, Place)>>,
+    log: Mutex<Log>,
     log_path: PathBuf,
     /// For what looks at whole tables. Here no statement has a time of its own.
     tables: Pool<Sqlite>,
@@ -104,6 +103,38 @@ struct Inner {
     tokens: Pool<Sqlite>,
     /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
     lock: Option<DirectoryLock>,
+}
+
+/// What is known of the write-ahead log.
+#[derive(Default)]
+struct Log {
+    /// Where it is, and the number of the writer's connection that has it open. As long as that is, the file stays.
+    open: Option<(u64, Place)>,
+    /// Where it was when it was missed. What was committed last may be in it alone: a connection that makes another file goes on without that.
+    missed: Option<Place>,
+}
+
+impl Log {
+    fn in_place(&mut self, path: &Path, connection: Option<u64>, has_committed: bool) -> Result<(), String> {
+        if let Some(missed) = &self.missed {
+            missed.check()?;
+            self.missed = None;
+        }
+        let Some(connection) = connection else { return Ok(()) };
+        match &self.open {
+            Some((number, place)) if *number == connection => {
+                let checked = place.check();
+                self.missed = checked.is_err().then(|| place.clone());
+                checked
+            }
+            _ if !has_committed => Ok(()),
+            _ => {
+                let place = Place::at(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                self.open = Some((connection, place));
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Inner {
@@ -116,20 +147,10 @@ impl Inner {
         self.lock.as_ref().map_or(Ok(()), DirectoryLock::in_place)
     }
 
-    /// Whether the write-ahead log is where this connection of the writer's has opened it. One that has just committed is sure to have.
-    fn log_in_place(&self, connection: u64, has_committed: bool) -> Result<(), String> {
-        let mut log = self.log.lock();
-        match &*log {
-            Some((number, place)) if *number == connection => place.check(),
-            _ if !has_committed => Ok(()),
-            _ => match Place::at(&self.log_path) {
-                Ok(place) => {
-                    *log = Some((connection, place));
-                    Ok(())
-                }
-                Err(error) => Err(format!("{}: {error}", self.log_path.display())),
-            },
-        }
+    /// Whether the write-ahead log is where this connection of the writer's has opened it. One that has just committed is sure to have. Without a
+    /// connection: whether it is there again, if it was missed.
+    fn log_in_place(&self, connection: Option<u64>, has_committed: bool) -> Result<(), String> {
+        self.log.lock().in_place(&self.log_path, connection, has_committed)
     }
 
     /// The connection of the commit path: the writer's.
@@ -216,7 +237,7 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
     let inner = Arc::new(Inner {
         keeper: writer.is_some().then(|| Slot::new(writing(&file, options), options.connect_timeout)),
         writer,
-        log: Mutex::new(None),
+        log: Mutex::default(),
         log_path: log_of(&file),
         append_timeout: options.append_timeout,
         checkpoint_timeout: options.checkpoint_timeout,
@@ -421,6 +442,31 @@ mod tests {
         } => OrderId { { let _ = payment_method; id } }
     }
 
+    /// Once the log was missed it must be there again, whoever asks: another connection's new one has not what was in it.
+    #[test]
+    fn a_log_that_was_missed_is_not_forgotten_for_another() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (path, aside) = (directory.path().join("haat.db-wal"), directory.path().join("aside"));
+        std::fs::write(&path, "frames").expect("a log");
+        let mut log = Log::default();
+        let mut in_place = |connection, has_committed| log.in_place(&path, connection, has_committed).is_ok();
+        assert!(
+            in_place(None, false) && in_place(Some(1), false) && in_place(Some(1), true) && in_place(Some(1), false)
+        );
+        std::fs::rename(&path, &aside).expect("it is ours");
+        // Nobody has missed it yet.
+        assert!(in_place(None, false));
+        assert!(!in_place(Some(1), true) && !in_place(None, false));
+        std::fs::write(&path, "").expect("another");
+        assert!(!in_place(None, false) && !in_place(Some(2), false) && !in_place(Some(2), true));
+        std::fs::rename(&aside, &path).expect("it is ours");
+        assert!(in_place(None, false) && in_place(Some(1), true));
+        // A connection that was closed in order may have taken its log along.
+        std::fs::write(&aside, "").expect("another");
+        std::fs::rename(&aside, &path).expect("it is ours");
+        assert!(in_place(Some(2), true) && in_place(Some(2), false));
+    }
+
     /// A buyer's few orders are not looked for among all that are paid.
     #[tokio::test]
     async fn a_filtered_list_is_read_from_the_index_of_whose_it_is_and_in_its_order() {
@@ -606,7 +652,7 @@ mod tests {
         let inner = Inner {
             keeper: None,
             writer: Some(writer),
-            log: Mutex::new(None),
+            log: Mutex::default(),
             log_path: log_of(&file),
             append_timeout: options.append_timeout,
             checkpoint_timeout: options.checkpoint_timeout,

@@ -181,7 +181,10 @@ impl Owner {
         let connection = writer.number();
         let outcome = tokio::time::timeout(inner.append_timeout, self.fill(held.connection(), batch)).await;
         held.settle_timed(outcome)?;
-        inner.files_in_place().and_then(|()| inner.log_in_place(connection, true)).map_err(StoreError::Unavailable)
+        inner
+            .files_in_place()
+            .and_then(|()| inner.log_in_place(Some(connection), true))
+            .map_err(StoreError::Unavailable)
     }
 
     async fn fill(&self, connection: &mut SqliteConnection, batch: &mut Batch) -> Result<(), sqlx::Error> {
