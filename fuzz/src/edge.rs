@@ -346,6 +346,7 @@ pub fn paths() -> Vec<String> {
         format!("/v1/rooms/{}/tickets/ticket_x.x.x", RoomId::from_uuid(KNOWN)),
         format!("/v1/skus/{}/events", SkuId::from_uuid(KNOWN)),
         format!("/v1/sales/{}/events", SaleId::from_uuid(KNOWN)),
+        format!("/v1/rooms/{}/tickets/ticket_x.x.x/events", RoomId::from_uuid(KNOWN)),
     ]);
     paths
 }

@@ -3,7 +3,7 @@
 
 use haat::domain::ids::{
     CartId, CategoryId, CouponId, CreditId, CustomerId, EntityId, EntityRef, Kind, OrderId, PREFIX_BYTES, ProductId,
-    RefundId, SaleId, ShippingMethodId, SkuId, SubOrderId, TypeIdText, VendorId,
+    RefundId, RoomId, SaleId, ShippingMethodId, SkuId, SubOrderId, TypeIdText, VendorId,
 };
 use haat_fuzz::fuzz_target;
 use std::fmt::{Debug, Display};
@@ -42,6 +42,7 @@ fn types(text: &str) -> usize {
         read::<RefundId>(text, RefundId::PREFIX),
         read::<CouponId>(text, CouponId::PREFIX),
         read::<SaleId>(text, SaleId::PREFIX),
+        read::<RoomId>(text, RoomId::PREFIX),
         read::<CategoryId>(text, CategoryId::PREFIX),
         read::<ShippingMethodId>(text, ShippingMethodId::PREFIX),
     ]

@@ -5,9 +5,9 @@
 extern crate self as haat_fuzz;
 
 #[path = "../../fuzz/src/edge.rs"]
-pub mod edge;
+mod edge;
 #[path = "../../fuzz/src/entities.rs"]
-pub mod entities;
+mod entities;
 
 use std::fs;
 use std::path::Path;
