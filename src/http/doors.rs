@@ -70,6 +70,7 @@ const DOORS: &[(&str, Action)] = &[
     ("get_ticket", Action::WaitInLine),
     ("enter_room", Action::WaitInLine),
     ("leave_room", Action::WaitInLine),
+    ("follow_ticket", Action::WaitInLine),
     ("list_orders", Action::SeeOrder),
     ("get_order", Action::SeeOrder),
     ("get_timeline", Action::SeeOrder),

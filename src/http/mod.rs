@@ -62,6 +62,7 @@ pub mod shipments;
 pub mod shipping;
 pub mod skus;
 pub mod slots;
+mod sse;
 pub mod tables;
 pub mod tax;
 pub mod terms;

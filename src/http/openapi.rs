@@ -549,6 +549,7 @@ mod tests {
             ("/v1/rooms/{room}/tickets/{ticket}", "get"),
             ("/v1/rooms/{room}/tickets/{ticket}", "delete"),
             ("/v1/rooms/{room}/tickets/{ticket}/enter", "post"),
+            ("/v1/rooms/{room}/tickets/{ticket}/events", "get"),
             ("/v1/skus/{sku}/events", "get"),
             ("/v1/sales/{sale}/events", "get"),
             ("/v1/admin/overview", "get"),

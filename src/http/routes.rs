@@ -49,6 +49,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(rooms::join_room))
         .routes(routes!(rooms::get_ticket, rooms::leave_room))
         .routes(routes!(rooms::enter_room))
+        .routes(routes!(rooms::follow_ticket))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::get_timeline))
@@ -195,6 +196,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/rooms/{room}/tickets", &[(Method::POST, Class::Carts)]),
     ("/v1/rooms/{room}/tickets/{ticket}", &[(Method::GET, Class::Reads), (Method::DELETE, Class::Carts)]),
     ("/v1/rooms/{room}/tickets/{ticket}/enter", &[(Method::POST, Class::Carts)]),
+    ("/v1/rooms/{room}/tickets/{ticket}/events", &[(Method::GET, Class::Reads)]),
     ("/v1/orders", &[(Method::GET, Class::Search)]),
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),

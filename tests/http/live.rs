@@ -49,7 +49,7 @@ fn asks(client: Client, path: &str, headers: &[(&str, &str)]) -> http::Request<E
 }
 
 /// A stream of events.
-struct Stream {
+pub struct Stream {
     body: Incoming,
     text: String,
     /// The id of the last event that had one.
@@ -58,7 +58,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn open(client: Client, path: &str, headers: &[(&str, &str)]) -> Self {
+    pub async fn open(client: Client, path: &str, headers: &[(&str, &str)]) -> Self {
         let stream = TcpStream::connect(client.address()).await.expect("a connection");
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         tokio::spawn(connection);
@@ -86,7 +86,7 @@ impl Stream {
     }
 
     /// The name and the data of the next event; comments are passed over.
-    async fn event(&mut self) -> (String, Value) {
+    pub async fn event(&mut self) -> (String, Value) {
         loop {
             let block = self.block().await.expect("one more event");
             if block == ":" {
@@ -119,7 +119,7 @@ impl Stream {
     }
 
     /// Why it ends; whatever comes before that is passed over.
-    async fn end(&mut self) -> Value {
+    pub async fn end(&mut self) -> Value {
         loop {
             let (name, data) = self.event().await;
             if name == "end" {
@@ -210,7 +210,8 @@ on_both_stores! {
         let server = Server::start_with(store.server(), Hooks { clock: Some(clock.clone()), ..Hooks::default() }).await;
         let client = server.client;
         let (vendor, sku) = client.shop(&admin(), "10.00", 100).await;
-        let at = |hours: i64| Moment(clock.now().plus_millis(hours * HOUR_MS)).to_string();
+        let begun = clock.now();
+        let at = |hours: i64| Moment(begun.plus_millis(hours * HOUR_MS)).to_string();
         let tranches = json!([{"opens_at": at(1), "quantity": 20}, {"opens_at": at(3), "quantity": 10}]);
         let sale = json!({
             "name": "11.11", "starts_at": at(1), "ends_at": at(5), "time_zone": "Asia/Dhaka",

@@ -1,5 +1,6 @@
 //! Waiting rooms: who comes in, with what, and until when.
 
+use crate::live::Stream;
 use crate::rates::Ahead;
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
 use crate::support::{Server, TestStore, token};
@@ -8,6 +9,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use haat::app::Hooks;
 use haat::http::auth::Bearer;
+use haat::http::money::Moment;
+use haat::ports::Clock as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -217,7 +220,8 @@ on_both_stores! {
 
     /// Who comes before a room opens is drawn: anyone can draw again, with what is shown when it opens.
     async fn those_who_come_early_are_drawn_and_anyone_can_draw_again(store) {
-        let hall = Hall::new(&store, &room("2029-11-11T00:00:00Z", 1)).await;
+        let opens_at = Ahead::default().now().plus_millis(45 * SECOND_MS);
+        let hall = Hall::new(&store, &room(&Moment(opens_at).to_string(), 1)).await;
         let before = hall.shown().await;
         assert_eq!((&before["status"], &before["seed"]), (&json!("scheduled"), &Value::Null));
         let mut early = Vec::new();
@@ -229,8 +233,7 @@ on_both_stores! {
             early.push((buyer, joined.field("ticket").to_owned()));
         }
         assert_eq!(hall.join(&early[0].0).await.expect(201).field("ticket"), early[0].1, "a second place cannot be had");
-        let now = haat::ports::Clock::now(&*hall.clock).as_millis();
-        hall.later(1_889_049_601_000 - now);
+        hall.later(45 * SECOND_MS);
         let open = hall.shown().await;
         assert_eq!(open["status"], "open");
         let seed = bytes(open["seed"].as_str().expect("the seed"));
@@ -252,6 +255,68 @@ on_both_stores! {
         let late = hall.buyer().await;
         let joined = hall.join(&late).await.expect(201);
         assert_eq!((&joined.body["number"], &joined.body["ahead"]), (&json!(0), &json!(5)));
+        hall.ends_clean(&store).await;
+    }
+
+    /// Whoever reads a place's events need not ask: it is present, and hears when it is called and why nothing more comes.
+    async fn a_place_is_told_as_it_goes_on(store) {
+        let hall = Hall::new(&store, &room(PAST, 1)).await;
+        let (first, second, third) = (hall.buyer().await, hall.buyer().await, hall.buyer().await);
+        let mut tickets = Vec::new();
+        for buyer in [&first, &second, &third] {
+            tickets.push(hall.join(buyer).await.expect(201).field("ticket").to_owned());
+        }
+        let path = |ticket: &str| format!("/v1/rooms/{}/tickets/{ticket}/events", hall.room);
+        let watch = async |buyer: &Buyer, ticket: &str| {
+            Stream::open(hall.client(), &path(ticket), &[("authorization", &format!("Bearer {}", buyer.token))]).await
+        };
+        hall.client().get(&path(&tickets[1])).send().await.expect(401);
+        assert_eq!(hall.ticket(&first, "GET", &tickets[1], "/events").await.expect(404).code(), "ticket_unknown");
+
+        let (mut seconds, mut thirds) = (watch(&second, &tickets[1]).await, watch(&third, &tickets[2]).await);
+        let told = |stream: (String, Value)| {
+            assert_eq!(stream.0, "ticket", "{}", stream.1);
+            (stream.1["status"].clone(), stream.1["position"].clone())
+        };
+        assert_eq!(told(seconds.event().await), (json!("waiting"), json!(1)));
+        assert_eq!(told(thirds.event().await), (json!("waiting"), json!(2)));
+        hall.ticket(&first, "DELETE", &tickets[0], "").await.expect(204);
+        assert_eq!(told(seconds.event().await), (json!("called"), Value::Null));
+        assert_eq!(told(thirds.event().await), (json!("waiting"), json!(1)));
+        hall.ticket(&second, "DELETE", &tickets[1], "").await.expect(204);
+        assert_eq!(seconds.end().await, "over");
+        assert_eq!(told(thirds.event().await), (json!("called"), Value::Null));
+        hall.server.stop().await;
+        assert_eq!(thirds.end().await, "stopping");
+    }
+
+    /// Who waits for nothing is told so, and that what is held may come back.
+    async fn whoever_waits_for_what_is_sold_out_is_told(store) {
+        let hall = Hall::new(&store, &room(PAST, 2)).await;
+        let (client, waits) = (hall.client(), hall.buyer().await);
+        assert_eq!((hall.shown().await.get("closed"), hall.shown().await.get("holds_open")), (None, None));
+        let ticket = hall.join(&waits).await.expect(201).field("ticket").to_owned();
+        // All fifty are held for an order whose card answers late, and that is not what it says.
+        let first = client.buyer(&hall.sku, 50).await;
+        let of_first = hall.join(&first).await.expect(201).field("ticket").to_owned();
+        let entry = hall.enter(&first, &of_first).await.expect(201).field("entry_token").to_owned();
+        let path = format!("/v1/carts/{}/checkout", first.cart);
+        let asked = client.post(&path, &checkout_body("tok_slow_60000")).bearer(&first.token).header("haat-entry", &entry);
+        let order = asked.send().await.expect(201).field("id").to_owned();
+        until("what is held", async || (hall.shown().await["holds_open"] == 50).then_some(())).await;
+        assert_eq!(hall.look(&waits, &ticket).await.body["holds_open"], 50);
+        let cancel = client.post(&format!("/v1/orders/{order}/cancel"), &json!({})).bearer(&first.token);
+        assert!(cancel.send().await.status < 300);
+        until("what came back", async || hall.shown().await.get("holds_open").is_none().then_some(())).await;
+
+        let second = client.buyer(&hall.sku, 50).await;
+        let left = hall.ticket(&first, "DELETE", &of_first, "").await;
+        assert_eq!(left.status, 204);
+        let of_second = hall.join(&second).await.expect(201).field("ticket").to_owned();
+        let entry = hall.enter(&second, &of_second).await.expect(201).field("entry_token").to_owned();
+        assert_eq!(hall.check_out(&second, Some(&entry)).await.expect(201).field("status"), "paid");
+        until("the end", async || (hall.shown().await["closed"] == "sold_out").then_some(())).await;
+        assert_eq!(hall.look(&waits, &ticket).await.body["closed"], "sold_out");
         hall.ends_clean(&store).await;
     }
 

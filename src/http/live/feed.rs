@@ -5,6 +5,7 @@ use crate::domain::ids::SkuId;
 use crate::domain::json;
 use crate::http::money::MoneyBody;
 use crate::http::server::now;
+use crate::http::sse::Tells;
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use std::sync::{Arc, OnceLock};
@@ -72,16 +73,14 @@ impl Item {
 
 /// How things stand, as it is told.
 pub(super) struct Told {
-    /// Counted up with each that is told.
-    pub(super) turn: u64,
-    /// The state's name: the same for the same state, whoever tells it and when.
-    pub(super) id: String,
+    turn: u64,
+    id: String,
     items: Vec<Item>,
     /// What is another than in the turn before.
     news: Bytes,
     whole: OnceLock<Bytes>,
     /// Whether no more will be told: the server stops.
-    pub(super) is_last: bool,
+    is_last: bool,
 }
 
 impl Told {
@@ -125,14 +124,27 @@ impl Told {
         }
         text.freeze()
     }
+}
 
-    /// Whatever one has not been told who knows the turn `known`. It may be nothing.
-    pub(super) fn since(&self, known: Option<u64>) -> Bytes {
+impl Tells for Told {
+    fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn since(&self, known: Option<u64>) -> Bytes {
         match known {
             None => self.whole.get_or_init(|| self.written(|_| true)).clone(),
             Some(known) if known + 1 == self.turn => self.news.clone(),
             Some(known) => self.written(|item| item.turn > known),
         }
+    }
+
+    fn end(&self) -> Option<&'static str> {
+        self.is_last.then_some("stopping")
     }
 }
 

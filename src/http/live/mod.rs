@@ -3,23 +3,25 @@
 //! What is watched has one *feed*, made for the first stream and gone with the last. Its task alone looks at the catalogue, and writes each event once; a
 //! stream hands on what is written. So twenty thousand streams cost one look and one writing, and each of them a copy of a pointer and a write.
 
+mod behind;
 mod feed;
-mod stream;
 
+pub use behind::Stock;
+
+use self::behind::Behind;
 use self::feed::{Feed, Look, Source, Told};
 use crate::actors::Lookout;
 use crate::actors::shop::Shop;
-use crate::domain::ids::{SaleId, SkuId};
+use crate::domain::ids::{RoomId, SaleId, SkuId};
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
 use crate::http::caller::Caller;
-use crate::http::error::{self, OVERLOADED, Problem, Result};
+use crate::http::error::{self, Result};
 use crate::http::extract::Id;
-use crate::http::metrics;
 use crate::http::openapi::{READS, problems};
 use crate::http::ops::Ops;
+use crate::http::sse::{self, Counted, Places};
 use crate::limits;
-use ::metrics::Gauge;
 use axum::extract::State;
 use axum::response::Response;
 use foldhash::HashMap;
@@ -27,7 +29,7 @@ use http::{HeaderMap, Version};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What somebody watches.
@@ -43,53 +45,12 @@ struct Inner {
     stop: CancellationToken,
     feeds: Mutex<HashMap<Topic, Arc<Feed>>>,
     places: Places,
-}
-
-/// How many more may watch.
-struct Places {
-    streams: Arc<Semaphore>,
-    /// Those of them that have a connection to themselves.
-    connections: Arc<Semaphore>,
-}
-
-impl Places {
-    fn new(streams: usize, connections: usize) -> Self {
-        Self { streams: Arc::new(Semaphore::new(streams)), connections: Arc::new(Semaphore::new(connections)) }
-    }
-
-    /// One more watches.
-    ///
-    /// # Errors
-    /// When as many do as may.
-    fn take(&self, version: Version) -> Result<Counted> {
-        let of = |places: &Arc<Semaphore>| {
-            let full = |_| Problem::new(&OVERLOADED, "as many watch as may at a time").retry_after(5);
-            places.clone().try_acquire_owned().map_err(full)
-        };
-        let stream = of(&self.streams)?;
-        let connection = if version < Version::HTTP_2 { Some(of(&self.connections)?) } else { None };
-        let gauge = metrics::live_streams();
-        gauge.increment(1);
-        Ok(Counted { gauge, _stream: stream, _connection: connection })
-    }
+    behind: Behind,
 }
 
 /// All who watch.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);
-
-/// One who watches is counted for as long as this lives.
-struct Counted {
-    gauge: Gauge,
-    _stream: OwnedSemaphorePermit,
-    _connection: Option<OwnedSemaphorePermit>,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.gauge.decrement(1);
-    }
-}
 
 impl Live {
     /// Nobody watches yet. Streams end when those of `ops` do.
@@ -99,7 +60,26 @@ impl Live {
             stop: ops.stop(),
             feeds: Mutex::default(),
             places: Places::new(limits::LIVE_STREAMS, limits::LIVE_CONNECTIONS),
+            behind: Behind::default(),
         }))
+    }
+
+    /// One more watches, something of this shop's or a place in a line.
+    ///
+    /// # Errors
+    /// When as many do as may.
+    pub(super) fn place(&self, version: Version) -> Result<Counted> {
+        self.0.places.take(version)
+    }
+
+    /// What is left of all that is sold behind a waiting room.
+    pub(super) fn behind(&self, room: RoomId) -> Stock {
+        self.0.behind.stock(&self.0.shop, room)
+    }
+
+    /// When this comes, whoever watches is told that the server stops.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
     }
 
     /// What is told of this from now on, beginning with how it stands.
@@ -231,8 +211,8 @@ pub async fn follow_sku(
     Id(sku): Id<SkuId>,
 ) -> Result<Response> {
     let reader = state.live.follow(Topic::Sku(sku))?;
-    let counted = state.live.0.places.take(version)?;
-    Ok(stream::answer(state, reader, counted, caller.is_some(), &headers))
+    let counted = state.live.place(version)?;
+    Ok(sse::answer(state, reader, counted, caller.is_some(), &headers))
 }
 
 problems!(FollowSaleProblems: READS, &[&error::UNAVAILABLE, &error::UNAUTHORIZED, &error::OVERLOADED]; SaleUnknown);
@@ -253,28 +233,6 @@ pub async fn follow_sale(
     Id(sale): Id<SaleId>,
 ) -> Result<Response> {
     let reader = state.live.follow(Topic::Sale(sale))?;
-    let counted = state.live.0.places.take(version)?;
-    Ok(stream::answer(state, reader, counted, caller.is_some(), &headers))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Streams that share connections leave those that do not their part, and the other way round; a place is free again when its stream is gone.
-    #[test]
-    fn as_many_watch_as_may() {
-        let places = Places::new(3, 2);
-        let code = |taken: Result<Counted>| taken.err().map(|problem| problem.kind().code);
-        let first = places.take(Version::HTTP_11).expect("a place");
-        let _second = places.take(Version::HTTP_11).expect("a place");
-        assert_eq!(code(places.take(Version::HTTP_11)), Some("overloaded"));
-        let third = places.take(Version::HTTP_2).expect("a place");
-        assert_eq!(code(places.take(Version::HTTP_2)), Some("overloaded"));
-        drop(third);
-        assert_eq!(code(places.take(Version::HTTP_10)), Some("overloaded"), "it has no connection");
-        drop(first);
-        assert_eq!(code(places.take(Version::HTTP_10)), None);
-        assert_eq!(code(places.take(Version::HTTP_2)), None);
-    }
+    let counted = state.live.place(version)?;
+    Ok(sse::answer(state, reader, counted, caller.is_some(), &headers))
 }

@@ -1,5 +1,9 @@
 //! Waiting rooms: opened by the shop's staff, and the line in front of them.
 
+mod events;
+
+pub use events::{__path_follow_ticket, follow_ticket};
+
 use crate::actors::shop::{Ask, Shop};
 use crate::checkout::rooms::{RoomKeys, Seed, Ticket};
 use crate::domain::buyer::Entry;
@@ -15,6 +19,7 @@ use crate::http::caller::Caller;
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, Ids, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
+use crate::http::live::Stock;
 use crate::http::money::Moment;
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
@@ -140,10 +145,35 @@ pub struct RoomBody {
     waiting: u64,
     /// How many are in.
     admitted: u64,
+    #[serde(flatten)]
+    stock: StockBehind,
+}
+
+/// Whether there is anything left behind a room.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub struct StockBehind {
+    /// How many pieces are held for orders that are not paid, where nothing is left: some of them may come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    holds_open: Option<i64>,
+    /// `sold_out` where nothing is left and nothing is held of all that is sold behind the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sold_out")]
+    closed: Option<&'static str>,
+}
+
+impl StockBehind {
+    fn of(state: &HttpState, room: RoomId) -> Self {
+        match state.live.behind(room) {
+            Stock::Left => Self::default(),
+            Stock::HoldsOpen(held) => Self { holds_open: Some(held), closed: None },
+            Stock::SoldOut => Self { holds_open: None, closed: Some("sold_out") },
+        }
+    }
 }
 
 impl RoomBody {
-    fn new(room: &RoomView, seed: &Seed, now: Timestamp) -> Self {
+    fn new(room: &RoomView, seed: &Seed, stock: StockBehind, now: Timestamp) -> Self {
         let RoomTerms { name, opens_at, closes_at, capacity, admit_per_minute, claim_seconds, slot_seconds, guards } =
             &room.terms;
         let status = room.terms.status(now);
@@ -166,6 +196,7 @@ impl RoomBody {
             seed: (status != RoomStatus::Scheduled).then(|| seed.shown()),
             waiting: room.waiting,
             admitted: room.admitted,
+            stock,
         }
     }
 }
@@ -200,6 +231,8 @@ pub struct TicketBody {
     until: Option<Moment>,
     /// In how many seconds to ask again, and not earlier. Who is silent for twice as long is passed over.
     poll_after_seconds: u32,
+    #[serde(flatten)]
+    stock: StockBehind,
 }
 
 /// That somebody is in.
@@ -221,7 +254,8 @@ fn entrant(caller: &Caller) -> Result<Entrant> {
 }
 
 impl TicketBody {
-    fn new(keys: &RoomKeys, room: RoomId, of: Entrant, view: &TicketView, is_open: bool) -> Result<Self> {
+    fn new(line: &Line<'_>, view: &TicketView, is_open: bool) -> Result<Self> {
+        let Line { keys, room, of, stock, .. } = *line;
         let number = match view.place {
             Place::Numbered(number) => Some(number),
             Place::Drawn(_) => None,
@@ -241,6 +275,7 @@ impl TicketBody {
             estimated_wait_seconds: view.wait_seconds,
             until: view.until.map(Moment),
             poll_after_seconds: view.poll_after_seconds,
+            stock,
         })
     }
 }
@@ -253,14 +288,18 @@ struct Line<'a> {
     room: RoomId,
     of: Entrant,
     draw: u64,
+    stock: StockBehind,
 }
 
 impl<'a> Line<'a> {
     fn new(state: &'a HttpState, room: RoomId, caller: &Caller) -> Result<Self> {
-        let of = entrant(caller)?;
+        Ok(Self::of(state, room, entrant(caller)?))
+    }
+
+    fn of(state: &'a HttpState, room: RoomId, of: Entrant) -> Self {
         let draw = Seed::of(&state.buyers, room).draw(room, of);
         let (shop, settings, keys) = (&state.shop, &*state.settings, &*state.services.rooms);
-        Ok(Self { shop, settings, keys, room, of, draw })
+        Self { shop, settings, keys, room, of, draw, stock: StockBehind::of(state, room) }
     }
 
     /// The place that a ticket is for.
@@ -280,18 +319,26 @@ impl<'a> Line<'a> {
         Ok(ask::<Room>(self.shop, self.room, command, how).await?.0)
     }
 
+    async fn view(&self, command: RoomCommand) -> Result<TicketView> {
+        match self.ask(command).await? {
+            RoomReply::Ticket { ticket } => Ok(ticket),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     async fn ticket(&self, command: RoomCommand) -> Result<TicketBody> {
-        let ticket = match self.ask(command).await? {
-            RoomReply::Ticket { ticket } => ticket,
-            other => return Err(unexpected(&other)),
-        };
+        let ticket = self.view(command).await?;
         if let Some(seconds) = ticket.too_soon {
             let detail = "the line is asked in the time that it said, and not earlier";
             return Err(Problem::new(&error::ROOM_POLL_TOO_SOON, detail).retry_after(seconds.into()));
         }
+        self.shown(&ticket)
+    }
+
+    fn shown(&self, ticket: &TicketView) -> Result<TicketBody> {
         // A place is told in an open room; of one that is closed nothing is secret any more.
         let is_open = ticket.ahead.is_some() || ticket.status != TicketStatus::Waiting;
-        TicketBody::new(self.keys, self.room, self.of, &ticket, is_open)
+        TicketBody::new(self, ticket, is_open)
     }
 }
 
@@ -334,7 +381,7 @@ async fn shown(
     match ask::<Room>(&state.shop, room, command, how).await? {
         (RoomReply::Room { room }, replayed) => {
             let seed = Seed::of(&state.buyers, room.id);
-            let body = RoomBody::new(&room, &seed, state.shop.clock().now());
+            let body = RoomBody::new(&room, &seed, StockBehind::of(state, room.id), state.shop.clock().now());
             Ok(mark_replayed(json(status, &body), replayed))
         }
         (other, _) => Err(unexpected(&other)),

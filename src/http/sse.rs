@@ -1,24 +1,25 @@
-//! One stream: it hands on what its feed tells. A reader that takes its events more slowly than they come misses some, is told the last, and holds nobody
-//! up; one that takes none is given up as anybody is who does not read.
+//! Server-sent events: one stream hands on what is told of something. A reader that takes its events more slowly than they come misses some, is told the
+//! last, and holds nobody up; one that takes none is given up as anybody is who does not read.
 
-use super::Counted;
-use super::feed::Told;
 use crate::http::HttpState;
 use crate::http::answer::Streamed;
 use crate::http::caller::Caller;
+use crate::http::error::{OVERLOADED, Problem, Result};
+use crate::http::metrics;
 use crate::http::server::now;
+use ::metrics::Gauge;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Version};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How often something is said, so that nobody in between takes the connection for dead.
@@ -29,6 +30,60 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const SESSION_EVERY: Duration = Duration::from_secs(2);
 /// After how many milliseconds whoever was cut off comes back, at least, and by how much more some of them do: not all at once.
 const RETRY_MS: (u64, u64) = (2_000, 3_000);
+
+/// How something stands, as it is told.
+pub(super) trait Tells: Send + Sync + 'static {
+    /// Counted up with each that is told.
+    fn turn(&self) -> u64;
+    /// The state's name: the same for the same state, whoever tells it and when.
+    fn id(&self) -> &str;
+    /// Whatever one has not been told who knows the turn `known`, which is an earlier one. It may be nothing.
+    fn since(&self, known: Option<u64>) -> Bytes;
+    /// Why no more will be told, if that is so.
+    fn end(&self) -> Option<&'static str>;
+}
+
+/// How many more may watch.
+pub(super) struct Places {
+    streams: Arc<Semaphore>,
+    /// Those of them that have a connection to themselves.
+    connections: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(super) fn new(streams: usize, connections: usize) -> Self {
+        Self { streams: Arc::new(Semaphore::new(streams)), connections: Arc::new(Semaphore::new(connections)) }
+    }
+
+    /// One more watches.
+    ///
+    /// # Errors
+    /// When as many do as may.
+    pub(super) fn take(&self, version: Version) -> Result<Counted> {
+        let of = |places: &Arc<Semaphore>| {
+            let full = |_| Problem::new(&OVERLOADED, "as many watch as may at a time").retry_after(5);
+            places.clone().try_acquire_owned().map_err(full)
+        };
+        let stream = of(&self.streams)?;
+        let connection = if version < Version::HTTP_2 { Some(of(&self.connections)?) } else { None };
+        let gauge = metrics::live_streams();
+        gauge.increment(1);
+        Ok(Counted { gauge, _stream: stream, _connection: connection })
+    }
+}
+
+/// One who watches is counted for as long as this lives.
+pub(super) struct Counted {
+    gauge: Gauge,
+    _stream: OwnedSemaphorePermit,
+    _connection: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.gauge.decrement(1);
+    }
+}
 
 /// The first words of a stream.
 fn hello() -> Bytes {
@@ -62,8 +117,8 @@ impl Bearer {
 }
 
 /// One who watches.
-struct Viewer {
-    feed: watch::Receiver<Arc<Told>>,
+struct Viewer<T> {
+    feed: watch::Receiver<Arc<T>>,
     /// The turn that was told last.
     known: Option<u64>,
     tick: Pin<Box<Sleep>>,
@@ -73,14 +128,14 @@ struct Viewer {
 }
 
 /// Where a stream stands.
-enum Stage {
-    Begins(Viewer),
-    Goes(Viewer),
+enum Stage<T> {
+    Begins(Viewer<T>),
+    Goes(Viewer<T>),
     Over,
 }
 
-impl Viewer {
-    fn new(feed: watch::Receiver<Arc<Told>>, counted: Counted, bearer: Option<Bearer>) -> Self {
+impl<T: Tells> Viewer<T> {
+    fn new(feed: watch::Receiver<Arc<T>>, counted: Counted, bearer: Option<Bearer>) -> Self {
         let comment_at = now() + COMMENT_EVERY;
         let every = if bearer.is_some() { SESSION_EVERY } else { COMMENT_EVERY };
         let (tick, bearer) = (Box::pin(sleep_until(now() + every)), bearer.map(Box::new));
@@ -90,11 +145,11 @@ impl Viewer {
     /// What is new; `None` while nothing is.
     fn news(&mut self) -> Option<(Bytes, bool)> {
         let told = self.feed.borrow_and_update().clone();
-        if told.is_last {
-            return Some((farewell("stopping"), true));
+        let news = if self.known == Some(told.turn()) { Bytes::new() } else { told.since(self.known) };
+        self.known = Some(told.turn());
+        if let Some(reason) = told.end() {
+            return Some(([news, farewell(reason)].concat().into(), true));
         }
-        let news = if self.known == Some(told.turn) { Bytes::new() } else { told.since(self.known) };
-        self.known = Some(told.turn);
         (!news.is_empty()).then_some((news, false))
     }
 
@@ -132,7 +187,7 @@ impl Viewer {
     }
 }
 
-async fn step(stage: Stage) -> Option<(Bytes, Stage)> {
+async fn step<T: Tells>(stage: Stage<T>) -> Option<(Bytes, Stage<T>)> {
     let mut viewer = match stage {
         Stage::Begins(viewer) => return Some((hello(), Stage::Goes(viewer))),
         Stage::Goes(viewer) => viewer,
@@ -143,9 +198,9 @@ async fn step(stage: Stage) -> Option<(Bytes, Stage)> {
 }
 
 /// The stream for one who asked with these headers, with a good bearer or with none.
-pub(super) fn answer(
+pub(super) fn answer<T: Tells>(
     state: HttpState,
-    mut feed: watch::Receiver<Arc<Told>>,
+    mut feed: watch::Receiver<Arc<T>>,
     counted: Counted,
     has_bearer: bool,
     headers: &HeaderMap,
@@ -156,8 +211,8 @@ pub(super) fn answer(
     feed.mark_changed();
     let mut viewer = Viewer::new(feed, counted, bearer);
     let told = viewer.feed.borrow().clone();
-    if headers.get("last-event-id").is_some_and(|id| id.as_bytes() == told.id.as_bytes()) {
-        viewer.known = Some(told.turn);
+    if headers.get("last-event-id").is_some_and(|id| id.as_bytes() == told.id().as_bytes()) {
+        viewer.known = Some(told.turn());
     }
     let events = stream::unfold(Stage::Begins(viewer), step);
     let mut response = Response::new(Body::from_stream(futures::StreamExt::map(events, Ok::<_, Infallible>)));
@@ -166,4 +221,26 @@ pub(super) fn answer(
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.extensions_mut().insert(Streamed);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Streams that share connections leave those that do not their part, and the other way round; a place is free again when its stream is gone.
+    #[test]
+    fn as_many_watch_as_may() {
+        let places = Places::new(3, 2);
+        let code = |taken: Result<Counted>| taken.err().map(|problem| problem.kind().code);
+        let first = places.take(Version::HTTP_11).expect("a place");
+        let _second = places.take(Version::HTTP_11).expect("a place");
+        assert_eq!(code(places.take(Version::HTTP_11)), Some("overloaded"));
+        let third = places.take(Version::HTTP_2).expect("a place");
+        assert_eq!(code(places.take(Version::HTTP_2)), Some("overloaded"));
+        drop(third);
+        assert_eq!(code(places.take(Version::HTTP_10)), Some("overloaded"), "it has no connection");
+        drop(first);
+        assert_eq!(code(places.take(Version::HTTP_10)), None);
+        assert_eq!(code(places.take(Version::HTTP_2)), None);
+    }
 }
