@@ -29,7 +29,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 167] = [
+const DRAWN: [&str; 174] = [
     // What is paid at the door.
     "orders accepted without money",
     "collections at the door",
@@ -53,6 +53,14 @@ const DRAWN: [&str; 167] = [
     "slots refused past their last moment",
     "slots refused as not offered",
     "slots in use that are not offered any more",
+    // Waiting rooms.
+    "numbers reserved",
+    "calls",
+    "admissions",
+    "admissions by the draw",
+    "slots freed",
+    "places that were missed",
+    "lines in sales with a room",
     // Terms and tables.
     "tables",
     "wholesale orders",

@@ -12,6 +12,7 @@ use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, OrderId, SkuId};
 use haat::domain::order::{Order, OrderReply, OrderView};
+use haat::domain::room::{Room, RoomReply};
 use haat::domain::rows::{CouponRow, SkuRow};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
@@ -82,6 +83,11 @@ impl Judged for Coupon {
 impl Judged for Customer {
     /// Which prices they have is seen in what they pay.
     fn shown(_: &Answers, _: u64, _: &CustomerReply) {}
+}
+
+impl Judged for Room {
+    /// A line is nobody's record: the judge of the rooms hears of it.
+    fn shown(_: &Answers, _: u64, _: &RoomReply) {}
 }
 
 /// How something looked, from which version on.
@@ -209,8 +215,8 @@ impl Judge for Answers {
                     }
                 }
             }
-            // Nobody sees a customer: only which cart is theirs, which the cart itself tells.
-            Events::Customer(..) => {}
+            // Nobody sees a customer: only which cart is theirs, which the cart itself tells. Of a room people see a line that is in no record.
+            Events::Customer(..) | Events::Room(..) => {}
             Events::Coupon(id, _) => {
                 if let Some(row) = replay.coupon(*id).and_then(Coupon::row) {
                     looks.coupons.entry(*id).or_default().add(version, row);

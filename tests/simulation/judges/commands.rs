@@ -80,7 +80,7 @@ impl Judge for Commands {
                     }
                 }
             }
-            Events::Customer(..) | Events::Coupon(..) => {}
+            Events::Customer(..) | Events::Coupon(..) | Events::Room(..) => {}
             Events::Vendor(_, events) => {
                 for event in events {
                     if let VendorEvent::StockAdjusted { reason, .. } = event {

@@ -478,7 +478,7 @@ impl Judge for Coupons {
             Events::Order(id, events) => {
                 events.iter().for_each(|event| self.order_event(*id, event, record.at, causes));
             }
-            Events::Cart(..) | Events::Vendor(..) | Events::Customer(..) => {}
+            Events::Cart(..) | Events::Vendor(..) | Events::Customer(..) | Events::Room(..) => {}
         }
     }
 

@@ -19,6 +19,7 @@ mod money;
 mod overdue;
 mod owners;
 mod replay;
+mod rooms;
 mod saga;
 mod sales;
 mod slots;
@@ -30,6 +31,7 @@ pub use keys::Keys;
 pub use merges::Merges;
 pub use owners::{Owners, mail_key_of};
 pub use replay::Replay;
+pub use rooms::{Rooms, draw_of};
 
 use crate::gateway::Books;
 use crate::post::Post;
@@ -76,6 +78,7 @@ pub struct Oracle {
     pub keys: Arc<Keys>,
     pub merges: Arc<Merges>,
     pub owners: Arc<Owners>,
+    pub rooms: Arc<Rooms>,
     money: Arc<Payments>,
     details: Arc<Details>,
     history: Arc<history::History>,
@@ -91,6 +94,7 @@ impl Oracle {
         let keys = Arc::new(Keys::new(world.clone()));
         let merges = Arc::new(Merges::new(world.clone()));
         let owners = Arc::new(Owners::new(world.clone()));
+        let rooms = Arc::new(Rooms::new(world.clone()));
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
         let details = Arc::new(Details::new(world.clone()));
         let history = Arc::new(history::History::new(world.clone()));
@@ -102,6 +106,7 @@ impl Oracle {
             keys.clone(),
             merges.clone(),
             owners.clone(),
+            rooms.clone(),
             money.clone(),
             details.clone(),
             history.clone(),
@@ -117,7 +122,21 @@ impl Oracle {
             Arc::new(book::Book::new(world.clone(), books)),
         ];
         let replay = Mutex::new(Replay::new(world.clone()));
-        Arc::new(Self { replay, answers, commands, keys, merges, owners, money, details, history, jobs, judges, world })
+        Arc::new(Self {
+            replay,
+            answers,
+            commands,
+            keys,
+            merges,
+            owners,
+            rooms,
+            money,
+            details,
+            history,
+            jobs,
+            judges,
+            world,
+        })
     }
 
     /// What the journal tells. Whoever looks takes away what it needs: nothing is committed meanwhile.

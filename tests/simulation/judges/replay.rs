@@ -6,9 +6,10 @@ use haat::domain::cart::{Cart, CartEvent, CartStatus};
 use haat::domain::coupon::{Coupon, CouponEvent};
 use haat::domain::customer::{Customer, CustomerEvent};
 use haat::domain::entity::concerns::*;
-use haat::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, VendorId};
+use haat::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, RoomId, VendorId};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, Phase};
 use haat::domain::record::{RawRecord, Record};
+use haat::domain::room::{Room, RoomEvent};
 use haat::domain::rows::{OrderRow, SkuRow};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{Vendor, VendorEvent};
@@ -30,6 +31,7 @@ pub enum Events {
     Vendor(VendorId, Vec<VendorEvent>),
     Customer(CustomerId, Vec<CustomerEvent>),
     Coupon(CouponId, Vec<CouponEvent>),
+    Room(RoomId, Vec<RoomEvent>),
 }
 
 /// A record as the judges see it.
@@ -51,6 +53,7 @@ pub struct Replay {
     vendors: Tracks<Vendor>,
     customers: Tracks<Customer>,
     coupons: Tracks<Coupon>,
+    rooms: Tracks<Room>,
     world: Arc<World>,
 }
 
@@ -62,6 +65,7 @@ impl Replay {
             vendors: BTreeMap::new(),
             customers: BTreeMap::new(),
             coupons: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             world,
         }
     }
@@ -95,6 +99,11 @@ impl Replay {
                 let id = CouponId::from_uuid(entity.uuid);
                 let (events, keys) = apply(world, &mut self.coupons, id, line)?;
                 (Events::Coupon(id, events), keys)
+            }
+            Kind::Room => {
+                let id = RoomId::from_uuid(entity.uuid);
+                let (events, keys) = apply(world, &mut self.rooms, id, line)?;
+                (Events::Room(id, events), keys)
             }
             #[allow(unreachable_patterns, reason = "while somebody in the town has to do with each kind")]
             other => panic!("nobody in the town has to do with a {other}"),

@@ -68,7 +68,7 @@ impl Judge for Saga {
                     }
                 }
             }
-            Events::Vendor(..) | Events::Customer(..) | Events::Coupon(..) => {}
+            Events::Vendor(..) | Events::Customer(..) | Events::Coupon(..) | Events::Room(..) => {}
         }
     }
 }

@@ -6,10 +6,11 @@ use super::{Causes, Judge, Replay};
 use crate::store::Tables;
 use crate::world::{World, lock};
 use haat::domain::buyer::BuyerKey;
-use haat::domain::ids::{OrderId, SaleId, SkuId, VendorId};
+use haat::domain::ids::{OrderId, RoomId, SaleId, SkuId, VendorId};
+use haat::domain::order::OrderEvent;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{HeldLine, Requires, SaleItem, SaleTerms, Vendor, VendorEvent, WhenExhausted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 struct Sale {
@@ -61,17 +62,21 @@ struct Counted {
     holds: BTreeMap<(VendorId, OrderId), Hold>,
 }
 
+/// By which rooms the buyers of orders came in.
+type Entered = BTreeMap<OrderId, BTreeSet<RoomId>>;
+
 pub struct Sales {
     counted: Mutex<Counted>,
+    entered: Arc<Mutex<Entered>>,
     world: Arc<World>,
 }
 
 impl Sales {
     pub fn new(world: Arc<World>) -> Self {
-        Self { counted: Mutex::default(), world }
+        Self { counted: Mutex::default(), entered: Arc::default(), world }
     }
 
-    fn see(&self, counted: &mut Counted, vendor: VendorId, event: &VendorEvent, at: Timestamp) {
+    fn see(&self, counted: &mut Counted, vendor: VendorId, event: &VendorEvent, at: Timestamp, causes: &mut Causes) {
         match event {
             VendorEvent::SaleScheduled { sale, terms } => {
                 self.world.count("sales");
@@ -90,6 +95,7 @@ impl Sales {
             VendorEvent::StockHeld { order, lines, keys, account_keys, .. } => {
                 let hold = Hold { lines: lines.clone(), keys: keys.clone(), account_keys: *account_keys };
                 for line in lines {
+                    self.judge_entry(counted, *order, line, causes);
                     self.judge(counted, vendor, line, &hold, at);
                 }
                 counted.holds.insert((vendor, *order), hold);
@@ -111,6 +117,16 @@ impl Sales {
             }
             _ => {}
         }
+    }
+
+    /// Whoever buys in a sale that has a waiting room came in by it, as the order says.
+    fn judge_entry(&self, counted: &Counted, order: OrderId, line: &HeldLine, causes: &mut Causes) {
+        let sale = line.sale.and_then(|sale| counted.sales.get(&sale));
+        let Some(room) = sale.and_then(|sale| sale.terms.room) else { return };
+        self.world.count("lines in sales with a room");
+        let entered = self.entered.clone();
+        let came_in = move |_: &Replay| lock(&entered).get(&order).is_some_and(|rooms| rooms.contains(&room));
+        causes.push((format!("{order} holds {line:?}, and came in by {room}"), Box::new(came_in)));
     }
 
     /// A line is held: in the sale that runs, if there is one and it has enough; else at no sale's price.
@@ -189,10 +205,18 @@ fn count(counted: &mut Counted, line: &HeldLine, hold: &Hold, pieces: i64) {
 }
 
 impl Judge for Sales {
-    fn record(&self, replay: &Replay, record: &Recorded<'_>, _: &mut Causes) {
-        let Events::Vendor(id, events) = &record.events else { return };
+    fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         let counted = &mut *lock(&self.counted);
-        events.iter().for_each(|event| self.see(counted, *id, event, record.at));
+        if let Events::Order(id, events) = &record.events {
+            for event in events {
+                if let OrderEvent::Placed { placement, .. } = event {
+                    let rooms = placement.buyer.iter().flat_map(|buyer| buyer.entries.iter()).map(|entry| entry.room);
+                    lock(&self.entered).insert(*id, rooms.collect());
+                }
+            }
+        }
+        let Events::Vendor(id, events) = &record.events else { return };
+        events.iter().for_each(|event| self.see(counted, *id, event, record.at, causes));
         if let Some(vendor) = replay.vendor(*id).filter(|_| !counted.sales.is_empty()) {
             self.check_fences(counted, vendor, record.at);
         }

@@ -331,7 +331,7 @@ impl Judge for Slots {
             Events::Order(id, events) => {
                 events.iter().for_each(|event| self.order_event(replay, *id, event, causes));
             }
-            Events::Cart(..) | Events::Customer(..) | Events::Coupon(..) => {}
+            Events::Cart(..) | Events::Customer(..) | Events::Coupon(..) | Events::Room(..) => {}
         }
     }
 

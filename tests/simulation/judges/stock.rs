@@ -52,7 +52,7 @@ impl Stock {
 impl Judge for Stock {
     fn record(&self, _: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         match &record.events {
-            Events::Cart(..) | Events::Customer(..) | Events::Coupon(..) => {}
+            Events::Cart(..) | Events::Customer(..) | Events::Coupon(..) | Events::Room(..) => {}
             Events::Order(order, events) => {
                 for event in events {
                     if let OrderEvent::StockHeld { vendor, .. } = event {

@@ -3,13 +3,14 @@
 use super::memory::{Keyed, Memory};
 use super::planner::Chooser;
 use super::vendor::{SKUS, VENDORS, sku, vendor};
+use super::waiter::room;
 use super::{Day, Person, Told};
 use crate::gateway::{APPROVE, DECLINE, LOST_REPLY, METHOD, SILENT, SLOW};
 use crate::node::Town;
 use crate::world::lock;
 use haat::actors::Answered;
 use haat::checkout::CheckedOut;
-use haat::domain::buyer::{BuyerKey, Mint};
+use haat::domain::buyer::{BuyerKey, Entry, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
@@ -232,7 +233,10 @@ impl Buyer {
         let pays_cash = chance.per_mille(300);
         // Some of them share a number where to call.
         let at_door = pays_cash.then(|| CustomerId::from_uuid(Uuid::from_u128(0x000d_0000 + u128::from(number))));
-        let buyer = haat::domain::buyer::Buyer { keys, at_door, ..shipping_address.buyer() };
+        // Some come in by a waiting room. (Its doorkeeper is the HTTP layer, which is not here.)
+        let enters = chance.per_mille(400);
+        let entries = enters.then(|| Entry { room: room(0), slot: chance.below(6) }).into_iter().collect();
+        let buyer = haat::domain::buyer::Buyer { keys, at_door, entries, ..shipping_address.buyer() };
         CheckoutRequest {
             shipping: Vec::new(),
             slots: Vec::new(),

@@ -1,6 +1,7 @@
 //! Marketers: for each vendor one who makes sales all day, short ones with few pieces, changes them while they run, and thinks better of them.
 
 use super::vendor::{SKUS, VENDORS, sku, vendor};
+use super::waiter::room;
 use super::{Day, Person, Told};
 use crate::node::Town;
 use haat::actors::Answered;
@@ -92,7 +93,7 @@ impl Marketer {
             requires: if chance.per_mille(150) { Requires::Account } else { Requires::Nothing },
             when_exhausted: if chance.per_mille(500) { WhenExhausted::Stop } else { WhenExhausted::RegularPrice },
             payment_methods: Vec::new(),
-            room: None,
+            room: chance.per_mille(100).then(|| room(0)),
         };
         let sale =
             SaleId::from_uuid(Uuid::from_u128((0x5a1e + u128::from(self.number)) << 64 | self.made.len() as u128));

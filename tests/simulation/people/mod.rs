@@ -15,6 +15,7 @@ mod refunder;
 mod shopper;
 mod staff;
 mod vendor;
+mod waiter;
 
 pub use buyer::Buyer;
 pub use courier::Courier;
@@ -61,6 +62,7 @@ const CROWD: &[Come] = &[
     courier::come,
     packer::come,
     planner::come,
+    waiter::come,
 ];
 
 /// The days of all who come to a town's shop.
