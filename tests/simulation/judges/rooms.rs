@@ -23,14 +23,17 @@ struct Waits {
     to: Timestamp,
     /// Until when to ask again.
     in_time: Timestamp,
-    /// Which node said so last, where that is known.
-    node: Option<u64>,
+    /// In which life it was said last, where that is known.
+    life: Option<Life>,
 }
 
-/// Somebody was called by this node, some time between these.
+/// A node, and how many of its actors' lives had ended by then.
+type Life = (u64, u64);
+
+/// Somebody was called in this life, some time between these.
 struct Called {
     place: Place,
-    node: u64,
+    life: Life,
     after: Timestamp,
     by: Timestamp,
 }
@@ -68,9 +71,9 @@ impl Rooms {
         lock(&self.seen).entry(room).or_default().waits.remove(&of);
     }
 
-    /// Somebody who asked at this moment is told this now, by this node as far as anybody knows. Whom a node had called, and who had not heard of it
-    /// when the node died, waits again: so calls are judged by what the same node says of both.
-    pub fn told(&self, room: RoomId, of: Entrant, ticket: &TicketView, asked: Timestamp, node: Option<u64>) {
+    /// Somebody who asked at this moment is told this now, in this life as far as anybody knows. Who was called, and had not heard of it when a life
+    /// ended, waits again: so calls are judged by what is said of both in the same life.
+    pub fn told(&self, room: RoomId, of: Entrant, ticket: &TicketView, asked: Timestamp, life: Option<Life>) {
         let now = self.world.now();
         let seen = &mut *lock(&self.seen);
         let seen = seen.entry(room).or_default();
@@ -97,10 +100,10 @@ impl Rooms {
                 // An answer may be long on its way: it is in time in any case while this time lasts.
                 let in_time = asked.plus_millis(1_000 * i64::from(ticket.poll_after_seconds));
                 let from = before.map_or(now, |before| before.from);
-                let waits = Waits { place: ticket.place, from, to: asked, in_time: in_time.plus_millis(900), node };
+                let waits = Waits { place: ticket.place, from, to: asked, in_time: in_time.plus_millis(900), life };
                 let jumped = |called: &&Called| {
                     called.place > waits.place
-                        && node == Some(called.node)
+                        && life == Some(called.life)
                         && called.after >= waits.from
                         && called.by <= waits.to
                 };
@@ -114,8 +117,8 @@ impl Rooms {
             }
             TicketStatus::Called => {
                 self.world.count("calls");
-                if let (Some(before), Some(node)) = (before.filter(|before| before.node == node), node) {
-                    seen.called.push(Called { place: ticket.place, node, after: before.to, by: now });
+                if let (Some(before), Some(life)) = (before.filter(|before| before.life == life), life) {
+                    seen.called.push(Called { place: ticket.place, life, after: before.to, by: now });
                 }
             }
             _ => {}

@@ -17,8 +17,9 @@ use uuid::Uuid;
 const ROOMS: u64 = 2;
 /// Who comes to each.
 const WAITERS: u64 = 6;
-/// How often each asks at most.
-const LOOKS: u64 = 60;
+/// For how long people wait, in milliseconds: some of them longer than a room calls nobody after a start. While they wait everything else goes on, and
+/// goes wrong.
+const PATIENCE_MS: [u64; 5] = [15_000, 30_000, 45_000, 45_000, 100_000];
 
 pub fn come(town: &Arc<Town>) -> Vec<Day> {
     let mut days = Vec::new();
@@ -39,7 +40,7 @@ pub fn room(room: u64) -> RoomId {
 
 async fn open(person: Person, number: u64) {
     let chance = &person.chance;
-    let opens_at = person.world().now().plus_millis(chance.below(12_000) as i64 - 1_000);
+    let opens_at = person.world().now().plus_millis(chance.below(6_000) as i64 - 1_000);
     let lasts = 20_000 + chance.below(600_000) as i64;
     let terms = RoomTerms {
         name: format!("room {number}"),
@@ -87,19 +88,26 @@ impl Waiter {
         }
     }
 
+    /// The life of a node, or of an actor on it: what is in memory alone does not outlast it.
+    async fn life(&self) -> (u64, u64) {
+        let counts = self.person.world().counts();
+        let ended = ["panics", "poisoned commands"].map(|fault| counts.get(fault).copied().unwrap_or(0));
+        (self.person.node().await.number, ended.iter().sum())
+    }
+
     /// Asks where the place is, or for one.
     async fn look(&mut self) -> Option<Result<TicketView, Reject>> {
         let command = match self.place {
             Some(place) if !self.person.chance.per_mille(50) => RoomCommand::Look { entrant: self.of, place },
             _ => RoomCommand::Join { entrant: self.of, draw: draw_of(self.room, self.of) },
         };
-        let (asked, node) = (self.person.world().now(), self.person.node().await.number);
+        let (asked, life) = (self.person.world().now(), self.life().await);
         let told = self.ask("where a place is", command).await?;
-        let node = (self.person.node().await.number == node).then_some(node);
+        let life = (self.life().await == life).then_some(life);
         match told {
             Ok(RoomReply::Ticket { ticket }) => {
                 self.place = Some(ticket.place);
-                self.person.town.oracle.rooms.told(self.room, self.of, &ticket, asked, node);
+                self.person.town.oracle.rooms.told(self.room, self.of, &ticket, asked, life);
                 Some(Ok(ticket))
             }
             Ok(other) => {
@@ -112,8 +120,10 @@ impl Waiter {
 
     async fn wait(mut self) {
         // Some come before it opens, and some before it is there.
-        sleep(Duration::from_millis(self.person.chance.below(20_000))).await;
-        for _ in 0..LOOKS {
+        sleep(Duration::from_millis(self.person.chance.below(8_000))).await;
+        let patience = *self.person.chance.pick(&PATIENCE_MS);
+        let until = self.person.world().now().plus_millis(patience as i64);
+        while self.person.world().now() < until {
             let told = self.look().await;
             let chance = &self.person.chance;
             let mut wait = Duration::from_millis(500);
@@ -142,7 +152,7 @@ impl Waiter {
                                 self.place = None;
                             } else if chance.per_mille(30) {
                                 // A closed tab.
-                                wait = Duration::from_secs(chance.between(5, 90));
+                                wait = Duration::from_secs(chance.between(5, 30));
                             }
                         }
                     }
