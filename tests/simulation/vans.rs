@@ -59,7 +59,7 @@ impl Van {
         let failing = (world.plan.failing_gateway * 4).min(500);
         self.way.point();
         world.chance("couriers").pause(30).await;
-        if self.depot.is_down(failing / 6) {
+        if self.depot.is_down(failing / 2) {
             return lost("the question");
         }
         if world.fault("unheard couriers", failing) {
