@@ -307,7 +307,7 @@ impl Core {
         for (follower, from) in followers::beginnings() {
             store.followers.begin_follower(follower, from).await?;
         }
-        let following = Following::start(&store, &feed, followers::all(), &new_jobs);
+        let following = Following::start(&store, &feed, &taken, followers::all(), &new_jobs);
         let mut watched = |task: JoinHandle<()>| {
             tasks.push(task.abort_handle());
             ends_process_if_it_panics(task, on_fatal.clone())

@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::persistence::log_writer::decode;
 use crate::ports::standing::FollowerStanding;
 use crate::ports::trace::{Traced, TracedRecord};
-use crate::ports::{Frame, StoreError};
+use crate::ports::{Frame, Partition, StoreError};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -155,12 +155,12 @@ impl Feed {
         let sampled: BTreeMap<_, _> = traced.iter().filter(is_read).map(of).collect();
         let sampled = (!sampled.is_empty()).then(|| Arc::new(sampled));
         let mut tail = self.tail.lock();
+        tail.newest.extend(frames.iter().map(|frame| (frame.partition, frame.seq)));
         if tail.readers.is_empty() {
             return;
         }
         for frame in frames {
             tail.bytes += frame.payload.len();
-            tail.newest.insert(frame.partition, frame.seq);
             tail.frames.push_back(Arc::new(Fed { sampled: sampled.clone(), ..Fed::new(frame.clone()) }));
         }
         while tail.bytes > BYTES {
@@ -201,19 +201,34 @@ impl Feed {
         tail.readers.len() - 1
     }
 
-    /// Passes over what the reader has not read.
-    pub(super) fn skip(&self, reader: usize) {
+    /// Of these partitions this node writes, and so much each of them had before its first batch.
+    pub(super) fn begin(&self, owned: &[Partition]) {
         let mut tail = self.tail.lock();
-        tail.readers[reader] = tail.end();
-        self.forget(&mut tail);
+        for partition in owned {
+            tail.newest.entry(partition.id).or_insert(partition.tail_seq);
+        }
     }
 
-    /// What has come since this reader last asked; `None` when some of it is gone. What has been given is behind it then.
+    /// Up to which frame of this partition a reader goes by the store: what comes after it is in the feed, or will be, and has its traces there.
+    pub(super) fn stored(&self, reader: usize, partition: u16) -> u64 {
+        let tail = self.tail.lock();
+        let behind = usize::try_from(tail.readers[reader].saturating_sub(tail.first)).unwrap_or(usize::MAX);
+        let mut unread = tail.frames.iter().skip(behind).map(|fed| &fed.frame);
+        match unread.find(|frame| frame.partition == partition) {
+            Some(frame) => frame.seq - 1,
+            // Nobody writes where the feed knows of no frame.
+            None => tail.newest.get(&partition).copied().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// What has come since this reader last asked; `None` when some of it is gone, and what is left comes next. What has been given is behind it then.
     pub(super) fn next(&self, reader: usize) -> Option<Vec<Arc<Fed>>> {
         let mut tail = self.tail.lock();
-        let behind = tail.readers[reader].checked_sub(tail.first)?;
-        let behind = usize::try_from(behind).ok()?;
-        let next = tail.frames.iter().skip(behind).cloned().collect();
+        let Some(behind) = tail.readers[reader].checked_sub(tail.first) else {
+            tail.readers[reader] = tail.first;
+            return None;
+        };
+        let next = tail.frames.iter().skip(usize::try_from(behind).ok()?).cloned().collect();
         tail.readers[reader] = tail.end();
         self.forget(&mut tail);
         Some(next)
@@ -282,7 +297,7 @@ mod tests {
         assert_eq!(seqs(feed.next(one)), Some(vec![4]));
         assert_eq!(seqs(feed.next(one)), Some(vec![]));
         assert_eq!(feed.behind(&BTreeMap::from([(3, 2)])), 2);
-        feed.skip(other);
+        assert_eq!(seqs(feed.next(other)), Some(vec![2, 3, 4]));
         assert_eq!(feed.tail.lock().frames.len(), 0, "all have read all");
         assert_eq!(seqs(feed.next(other)), Some(vec![]));
     }
@@ -316,9 +331,27 @@ mod tests {
         }
         assert!(feed.tail.lock().bytes <= BYTES);
         assert_eq!(seqs(feed.next(slow)), None);
-        feed.skip(slow);
         feed.committed(&[frame(4, b"")], &[]);
-        assert_eq!(seqs(feed.next(slow)), Some(vec![4]));
+        assert_eq!(feed.stored(slow, 3), 1, "the first is gone");
+        assert_eq!(seqs(feed.next(slow)), Some(vec![2, 3, 4]));
+    }
+
+    /// What is committed while a reader reads the store is left to the feed, which alone knows its traces.
+    #[test]
+    fn what_is_fed_is_not_read_from_the_store() {
+        let feed = Feed::new(vec![VENDORS]);
+        let (reader, other) = (feed.join(), feed.join());
+        assert_eq!(feed.stored(reader, 3), u64::MAX, "nobody writes");
+        let partition = |id, tail_seq| Partition { id, epoch: 1, tail_seq, checkpoint_seq: 0, base_seq: 0 };
+        feed.begin(&[partition(3, 7), partition(4, 9)]);
+        assert_eq!((feed.stored(reader, 3), feed.stored(reader, 4)), (7, 9));
+        feed.committed(&[frame(8, b""), frame(9, b"")], &[]);
+        assert_eq!((feed.stored(reader, 3), feed.stored(reader, 4)), (7, 9));
+        assert_eq!(seqs(feed.next(reader)), Some(vec![8, 9]));
+        feed.committed(&[frame(10, b"")], &[]);
+        assert_eq!((feed.stored(reader, 3), feed.stored(other, 3)), (9, 7));
+        assert_eq!(seqs(feed.next(reader)), Some(vec![10]));
+        assert_eq!(feed.stored(reader, 3), 10);
     }
 
     #[test]

@@ -47,9 +47,16 @@ pub async fn remake(store: &Store, owned: &[Partition], follower: Box<dyn Follow
 }
 
 impl Following {
-    /// Starts these followers. The journal must be this node's, and the feed be told of every batch from now on.
+    /// Starts these followers. These partitions must be this node's, as it took them, and the feed be told of every batch from now on.
     /// `jobs` is told when there are new ones.
-    pub fn start(store: &Store, feed: &Arc<Feed>, followers: Vec<Box<dyn Follower>>, jobs: &Arc<Notify>) -> Self {
+    pub fn start(
+        store: &Store,
+        feed: &Arc<Feed>,
+        owned: &[Partition],
+        followers: Vec<Box<dyn Follower>>,
+        jobs: &Arc<Notify>,
+    ) -> Self {
+        feed.begin(owned);
         let (mut tasks, mut progress) = (Vec::new(), Vec::new());
         for follower in followers {
             let follow = Follow::new(store, feed, follower, jobs);
@@ -153,8 +160,6 @@ impl Follow {
         let cursors = self.rows.begin_follower(self.follower.name(), self.follower.begins()).await?;
         self.places = cursors.into_iter().map(|cursor| (cursor.partition, cursor.seq)).collect();
         loop {
-            // What is committed from now on is in the feed; what was before is read from the store.
-            self.feed.skip(self.reader);
             self.catch_up().await?;
             self.progress.follows.store(true, Ordering::Release);
             loop {
@@ -166,24 +171,29 @@ impl Follow {
         }
     }
 
-    /// Reads from the store all that it has not read.
+    /// Reads from the store all that it has not read and that is not in the feed.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         for partition in self.places.keys().copied().collect::<Vec<_>>() {
-            self.catch_up_with(partition).await?;
+            let last = self.feed.stored(self.reader, partition);
+            self.catch_up_with(partition, last).await?;
         }
         self.tell();
         Ok(())
     }
 
-    async fn catch_up_with(&mut self, partition: u16) -> Result<(), StoreError> {
+    /// Reads from the store what it has not read of a partition, up to this frame.
+    async fn catch_up_with(&mut self, partition: u16, last: u64) -> Result<(), StoreError> {
         loop {
             let place = self.places[&partition];
+            if place >= last {
+                return Ok(());
+            }
             let frames = self.journal.frames(partition, place, READ_BYTES).await?;
             if frames.is_empty() {
                 return Ok(());
             }
             let mut gathered = Gathered::default();
-            for frame in frames {
+            for frame in frames.into_iter().take_while(|frame| frame.seq <= last) {
                 self.add(&Fed::new(frame), &mut gathered).await?;
             }
             self.write(&mut gathered).await?;
@@ -197,7 +207,7 @@ impl Follow {
             if seq > self.end(&gathered, partition) + 1 {
                 // An owner before this one wrote them, or they came between a failure and this.
                 self.write(&mut gathered).await?;
-                self.catch_up_with(partition).await?;
+                self.catch_up_with(partition, seq - 1).await?;
             }
             if seq > self.end(&gathered, partition) {
                 self.add(&fed, &mut gathered).await?;

@@ -51,7 +51,9 @@ impl Mailbox {
     /// What came, in its order.
     fn mails(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect()
+        // The last one may be on its way.
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).expect("a line")).collect()
     }
 }
 

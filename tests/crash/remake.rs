@@ -50,11 +50,11 @@ async fn written(store: &TestStore) -> (Rows, Vec<OrderRow>) {
     (catalog, opened.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 100_000).await.expect("orders"))
 }
 
-/// The value of a series.
-async fn figure(server: &Haat, series: &str) -> f64 {
-    let metrics = server.client.get("/metrics").send().await.expect(200).text;
+/// The value of a series, once the server answers.
+async fn figure(server: &Haat, series: &str) -> Option<f64> {
+    let metrics = server.client.get("/metrics").try_send().await.ok()?.expect(200).text;
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')).expect("the series");
-    line.parse().expect("a figure")
+    Some(line.parse().expect("a figure"))
 }
 
 async fn stop(mut server: Haat) {
@@ -66,41 +66,45 @@ on_both_stores! {
     async fn rows_of_a_former_shape_are_remade_in_a_rush_whoever_dies(store) {
         let address = free_address();
         let server = Haat::start(&store, address).await;
-        // A tenth of a processor takes seconds for so many.
-        let told = Rush::of(500, address, &server.client).await.end().await;
+        let mut told = vec![Rush::of(500, address, &server.client).await.end().await];
         let mut rush = Rush::begin(&server).await;
         rush.goes_on(10).await;
         server.kill().await;
-        // Where all is remade before it is killed, it begins anew.
-        for attempt in 1.. {
+        loop {
             of_a_former_version(&store).await;
             end_lease(&store).await;
-            let server = Haat::start(&store, address).await;
-            for table in ["vendors", "products", "skus"] {
-                assert_eq!(former(&store, table).await, 0, "{table} are remade before requests are taken");
-            }
+            let server = Haat::begin(&store, store.data_dir(), address);
             until("some orders to be remade", async || {
-                (figure(&server, r#"haat_remade_entities_total{kind="order"}"#).await > 0.0).then_some(())
+                (figure(&server, r#"haat_remade_entities_total{kind="order"}"#).await? > 0.0).then_some(())
             })
             .await;
             server.kill().await;
             if former(&store, "orders").await > 0 {
                 break;
             }
-            assert!(attempt < 20, "it is never killed in the middle");
+            // Where all is remade before anybody sees it begin, there is not enough to be remade.
+            end_lease(&store).await;
+            let server = Haat::start(&store, address).await;
+            told.push(Rush::of(500, address, &server.client).await.end().await);
+            server.kill().await;
         }
         end_lease(&store).await;
         let mut server = Haat::start(&store, address).await;
+        for table in ["vendors", "products", "skus"] {
+            assert_eq!(former(&store, table).await, 0, "{table} are remade before requests are taken");
+        }
         rush.may_go_on(20).await;
         server.kill().await;
         end_lease(&store).await;
         server = Haat::start(&store, address).await;
         rush.end().await.still_holds(&server).await;
         until("all rows to be remade", async || {
-            (figure(&server, "haat_remade_kinds_incomplete").await == 0.0).then_some(())
+            (figure(&server, "haat_remade_kinds_incomplete").await? == 0.0).then_some(())
         })
         .await;
-        told.still_holds(&server).await;
+        for told in told {
+            told.still_holds(&server).await;
+        }
         stop(server).await;
 
         for table in TABLES {
