@@ -139,6 +139,8 @@ pub const DEEP_MAILBOX: usize = 16;
 pub const OVERVIEW_READERS: usize = 64;
 /// Streams of live stock at a time on one node.
 pub const LIVE_STREAMS: usize = 20_000;
+/// So many of them may be of one address, where addresses are counted: a tenth.
+pub const LIVE_STREAMS_PER_ADDRESS: usize = LIVE_STREAMS / 10;
 /// So many of them may have a connection to themselves, as over HTTP/1.1 each has: half of [`CONNECTIONS`], the rest is for those who buy.
 pub const LIVE_CONNECTIONS: usize = CONNECTIONS / 2;
 /// Between two looks at a node that somebody watches, in milliseconds.

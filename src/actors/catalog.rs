@@ -81,6 +81,7 @@ impl Entry {
             price: Money::new(minor, list.currency),
             sale: Some(sale.id),
             needs_account: sale.terms.requires != Requires::Nothing,
+            room: sale.terms.room,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod life;
 mod open_files;
 mod payments;
 pub mod rebuild;
+pub mod rehearsal;
 mod remake;
 pub mod replay;
 pub mod sweep;

@@ -4,7 +4,7 @@
 //! `apply`, timers and effects follow from records alone.
 
 use super::buyer::{Audience, Exemption};
-use super::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
+use super::ids::{CategoryId, CouponId, CustomerId, ProductId, RoomId, SaleId, SkuId};
 use super::money::{Currency, Money};
 use super::pricing::Tables;
 use super::reject::{Reject, Shortage};
@@ -72,12 +72,14 @@ pub struct Offered {
     pub sale: Option<SaleId>,
     /// Whether only somebody can have it who has an account.
     pub needs_account: bool,
+    /// The waiting room by which alone one comes to it.
+    pub room: Option<RoomId>,
 }
 
 impl Offered {
     /// At this price, and in no sale.
     pub const fn regular(price: Money) -> Self {
-        Self { price, sale: None, needs_account: false }
+        Self { price, sale: None, needs_account: false, room: None }
     }
 }
 

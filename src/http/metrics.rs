@@ -1,6 +1,6 @@
 //! What the room counts: names, helps, and handles that are looked up once per route and status.
 
-use crate::http::rates::{COUPON_GUESSES, Class, GUEST_CARTS};
+use crate::http::rates::{COUPON_GUESSES, Class, GUEST_CARTS, STREAMS};
 use dashmap::DashMap;
 use http::Method;
 use metrics::{Counter, Gauge, Histogram, Unit};
@@ -68,7 +68,7 @@ pub fn describe() {
     for at in GIVEN_UP_AT {
         metrics::counter!(ANSWERS_GIVEN_UP, "at" => at).increment(0);
     }
-    for class in Class::ALL.map(Class::name).into_iter().chain([GUEST_CARTS, COUPON_GUESSES]) {
+    for class in Class::ALL.map(Class::name).into_iter().chain([GUEST_CARTS, COUPON_GUESSES, STREAMS]) {
         metrics::counter!(RATE_LIMITED, "class" => class).increment(0);
     }
     for reason in REJECTED_FOR {

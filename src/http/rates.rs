@@ -40,6 +40,9 @@ pub const COUPON_GUESSES: &str = "coupon_guesses";
 const COUPON_GUESSES_QUOTA: Quota =
     Quota { count: limits::QUOTA_COUPON_GUESSES, seconds: limits::QUOTA_COUPON_GUESSES_SECONDS };
 
+/// What streams of live stock, and of places in a line, are counted as: those that are open at a time from one address.
+pub const STREAMS: &str = "live_streams";
+
 /// What is limited together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

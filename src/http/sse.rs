@@ -4,9 +4,11 @@
 use crate::http::HttpState;
 use crate::http::answer::Streamed;
 use crate::http::caller::Caller;
-use crate::http::error::{OVERLOADED, Problem, Result};
+use crate::http::error::{OVERLOADED, Problem, RATE_LIMITED, Result};
 use crate::http::metrics;
+use crate::http::rates::STREAMS;
 use crate::http::server::now;
+use crate::ports::rates::Network;
 use ::metrics::Gauge;
 use axum::body::Body;
 use axum::response::Response;
@@ -14,6 +16,9 @@ use bytes::Bytes;
 use futures::stream;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Version};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,18 +53,27 @@ pub(super) struct Places {
     streams: Arc<Semaphore>,
     /// Those of them that have a connection to themselves.
     connections: Arc<Semaphore>,
+    /// How many may be of one address.
+    per_address: usize,
+    by_address: Arc<Mutex<HashMap<Network, usize>>>,
 }
 
 impl Places {
-    pub(super) fn new(streams: usize, connections: usize) -> Self {
-        Self { streams: Arc::new(Semaphore::new(streams)), connections: Arc::new(Semaphore::new(connections)) }
+    pub(super) fn new(streams: usize, connections: usize, per_address: usize) -> Self {
+        Self {
+            streams: Arc::new(Semaphore::new(streams)),
+            connections: Arc::new(Semaphore::new(connections)),
+            per_address,
+            by_address: Arc::default(),
+        }
     }
 
-    /// One more watches.
+    /// One more watches, from this address where addresses are counted.
     ///
     /// # Errors
-    /// When as many do as may.
-    pub(super) fn take(&self, version: Version) -> Result<Counted> {
+    /// When as many do as may, in all or from there.
+    pub(super) fn take(&self, version: Version, from: Option<Network>) -> Result<Counted> {
+        let from = from.map(|from| OfAddress::take(&self.by_address, from, self.per_address)).transpose()?;
         let of = |places: &Arc<Semaphore>| {
             let full = |_| Problem::new(&OVERLOADED, "as many watch as may at a time").retry_after(5);
             places.clone().try_acquire_owned().map_err(full)
@@ -68,7 +82,38 @@ impl Places {
         let connection = if version < Version::HTTP_2 { Some(of(&self.connections)?) } else { None };
         let gauge = metrics::live_streams();
         gauge.increment(1);
-        Ok(Counted { gauge, _stream: stream, _connection: connection })
+        Ok(Counted { gauge, _stream: stream, _connection: connection, _from: from })
+    }
+}
+
+/// One of those who watch from an address, for as long as this lives.
+struct OfAddress {
+    counts: Arc<Mutex<HashMap<Network, usize>>>,
+    address: Network,
+}
+
+impl OfAddress {
+    fn take(counts: &Arc<Mutex<HashMap<Network, usize>>>, address: Network, most: usize) -> Result<Self> {
+        let mut counted = counts.lock();
+        let count = counted.entry(address).or_default();
+        if *count >= most {
+            metrics::rate_limited(STREAMS);
+            let detail = "as many watch from this address as may at a time";
+            return Err(Problem::new(&RATE_LIMITED, detail).retry_after(5));
+        }
+        *count += 1;
+        Ok(Self { counts: counts.clone(), address })
+    }
+}
+
+impl Drop for OfAddress {
+    fn drop(&mut self) {
+        let mut counted = self.counts.lock();
+        let Entry::Occupied(mut count) = counted.entry(self.address) else { return };
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }
 
@@ -77,6 +122,7 @@ pub(super) struct Counted {
     gauge: Gauge,
     _stream: OwnedSemaphorePermit,
     _connection: Option<OwnedSemaphorePermit>,
+    _from: Option<OfAddress>,
 }
 
 impl Drop for Counted {
@@ -230,17 +276,35 @@ mod tests {
     /// Streams that share connections leave those that do not their part, and the other way round; a place is free again when its stream is gone.
     #[test]
     fn as_many_watch_as_may() {
-        let places = Places::new(3, 2);
+        let places = Places::new(3, 2, 1);
         let code = |taken: Result<Counted>| taken.err().map(|problem| problem.kind().code);
-        let first = places.take(Version::HTTP_11).expect("a place");
-        let _second = places.take(Version::HTTP_11).expect("a place");
-        assert_eq!(code(places.take(Version::HTTP_11)), Some("overloaded"));
-        let third = places.take(Version::HTTP_2).expect("a place");
-        assert_eq!(code(places.take(Version::HTTP_2)), Some("overloaded"));
+        let first = places.take(Version::HTTP_11, None).expect("a place");
+        let _second = places.take(Version::HTTP_11, None).expect("a place");
+        assert_eq!(code(places.take(Version::HTTP_11, None)), Some("overloaded"));
+        let third = places.take(Version::HTTP_2, None).expect("a place");
+        assert_eq!(code(places.take(Version::HTTP_2, None)), Some("overloaded"));
         drop(third);
-        assert_eq!(code(places.take(Version::HTTP_10)), Some("overloaded"), "it has no connection");
+        assert_eq!(code(places.take(Version::HTTP_10, None)), Some("overloaded"), "it has no connection");
         drop(first);
-        assert_eq!(code(places.take(Version::HTTP_10)), None);
-        assert_eq!(code(places.take(Version::HTTP_2)), None);
+        assert_eq!(code(places.take(Version::HTTP_10, None)), None);
+        assert_eq!(code(places.take(Version::HTTP_2, None)), None);
+    }
+
+    /// An address that is full leaves the others their places, and takes none of all.
+    #[test]
+    fn so_many_watch_from_one_address() {
+        let places = Places::new(3, 3, 2);
+        let from = |text: &str| Some(Network::from(text.parse::<std::net::IpAddr>().expect("an address")));
+        let take = |text: &str| places.take(Version::HTTP_2, from(text));
+        let (first, second) = (take("192.0.2.1").expect("a place"), take("192.0.2.1").expect("a place"));
+        let refused = take("192.0.2.1").err().expect("it is full");
+        assert_eq!(refused.kind().code, "rate_limited");
+        let third = take("192.0.2.2").expect("a place");
+        assert_eq!(take("192.0.2.3").err().expect("all are full").kind().code, "overloaded");
+        assert_eq!(places.by_address.lock().len(), 2, "who is refused is not counted");
+        drop((first, third));
+        take("192.0.2.1").expect("there is a place again");
+        drop(second);
+        assert_eq!(places.by_address.lock().len(), 0, "nothing is kept of who is gone");
     }
 }

@@ -38,6 +38,7 @@ fn late(binary: &str, name: &str) -> Vec<Late> {
         }
         (_, "archive") => vec![late(&["--before", "1d"], "", &[])],
         (_, "replay") => vec![late(&["--entity", "vendor_01h2xcejqtf2nbrexx3vqjhp41"], "there is no store", &[])],
+        (_, "rehearse") => vec![late(&REHEARSAL, "there is no store", &[])],
         (_, "migrate" | "audit" | "rebuild" | "journal") => vec![late(&[], "there is no store", &[])],
         (_, "sandbox") => vec![late(&[], "HAAT_REDIRECT_SECRET: must be whsec_", &[])],
         (_, "demo") => vec![late(&["--sessions", "0"], "sessions", &[])],
@@ -68,10 +69,13 @@ async fn variables(binary: &str, name: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-const COMMANDS: [(&str, &str); 12] = [
+const REHEARSAL: [&str; 4] = ["--sale", "sale_01h2xcejqtf2nbrexx3vqjhp41", "--sessions", "2"];
+
+const COMMANDS: [(&str, &str); 13] = [
     (HAAT, ""),
     (HAAT, "serve"),
     (HAAT, "demo"),
+    (HAAT, "rehearse"),
     (HAAT, "token"),
     (HAAT, "migrate"),
     (HAAT, "audit"),
@@ -160,6 +164,7 @@ async fn what_is_wrong_with_a_variable_is_told_with_its_name() {
                     (_, "archive") if variable == "HAAT_ARCHIVE" => &["--before", "1d", "--data-dir", "store"],
                     (_, "archive") => &["--before", "1d", "--archive", "archive"],
                     (_, "replay") => &["--entity", "vendor_01h2xcejqtf2nbrexx3vqjhp41"],
+                    (_, "rehearse") => &REHEARSAL,
                     _ => &[],
                 };
                 // An archive is looked at once the store was found; and a token opens no store.

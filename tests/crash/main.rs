@@ -25,6 +25,7 @@ mod private;
 mod process;
 mod proxy;
 mod refusals;
+mod rehearsal;
 mod relay;
 mod remake;
 mod rush;

@@ -65,6 +65,12 @@ async fn every_command_that_cannot_say_its_result_fails_in_order() {
     let store = TestStore::new(Kind::Sqlite).await;
     let mut server = Haat::start(&store, free_address()).await;
     let (vendor, sku) = server.client.shop(&token(&Bearer::Admin("root".into())), "10.00", 5).await;
+    let sale = json!({
+        "name": "11.11", "starts_at": "2099-01-01T00:00:00Z", "ends_at": "2099-01-02T00:00:00Z", "time_zone": "UTC",
+        "items": [{"sku_id": sku, "price": {"amount": "6.00", "currency": "BDT"}, "allotment": 2}],
+    });
+    let sale = server.client.post(&format!("/v1/vendors/{vendor}/sales"), &sale);
+    let sale = sale.bearer(&token(&Bearer::Admin("root".into()))).send().await.expect(201).field("id").to_owned();
     let buyer = server.client.buyer(&sku, 1).await;
     server.client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
     server.signal("TERM").await;
@@ -84,6 +90,7 @@ async fn every_command_that_cannot_say_its_result_fails_in_order() {
             "account" => continue,
             "help" => &[],
             "demo" => &["--sessions", "3", "--stock", "2"],
+            "rehearse" => &["--sale", &sale, "--sessions", "2"],
             "token" => &["--role", "admin"],
             "keys" => &["rotate", "--file", &keys],
             "migrate" | "audit" | "rebuild" | "journal" => &[],

@@ -130,6 +130,8 @@ on_both_stores! {
         let (first, second, third) = (hall.buyer().await, hall.buyer().await, hall.buyer().await);
         let refused = hall.check_out(&first, None).await.expect(403);
         assert_eq!((refused.code(), refused.field("room_id")), ("entry_required", hall.room.as_str()));
+        let orders = hall.client().get("/v1/orders").bearer(&hall.admin).send().await.expect(200);
+        assert_eq!(orders.body["items"], json!([]), "it is refused before an order comes into being");
 
         let joined = hall.join(&first).await.expect(201);
         assert_eq!((joined.field("status"), &joined.body["number"]), ("called", &json!(0)));

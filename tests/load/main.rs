@@ -187,6 +187,34 @@ async fn sessions_share_connections_over_h2c() {
     stage.server.stop().await;
 }
 
+/// All that a room has, in two processes: who waits is let in and buys, the rest is told that all is sold; and all who watch are told of each change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_waits_in_a_room_and_watches() {
+    let stage = Stage::new().await;
+    let room = SALE.replace(
+        "stock = 30",
+        "stock = 30\nsale = { allotment = 30, room = { capacity = 10, admit_per_minute = 60000, claim = \"30s\" } }",
+    );
+    let room = room.replace("[[steps]]\ndo = \"browse\"", "[[steps]]\ndo = \"watch\"\nfor = \"100ms..1s\"");
+    let room = room.replace(
+        "[[steps]]\ndo = \"check-out\"\nretry = \"20%\"\nretry_when = \"afterwards\"\nabandon = \"10%\"",
+        "[[steps]]\ndo = \"wait-in-line\"\n[[steps]]\ndo = \"check-out\"",
+    );
+    let h2c = "[connections]\nprotocol = \"h2c\"\nsessions_per_connection = 10\n[[steps]]\ndo = \"watch\"";
+    for scenario in [room.clone(), room.replace("[[steps]]\ndo = \"watch\"", h2c)] {
+        let (code, said) = run(stage.load(&scenario, &["--processes", "2"])).await;
+        assert_eq!(code, Some(0), "{said}");
+        let summary = stage.summary();
+        assert_eq!(summary["outcomes"]["paid"], 30, "{said}");
+        assert_eq!((calls(&summary, "watch"), calls(&summary, "join line")), (100, 100), "{said}");
+        assert!(calls(&summary, "enter") >= 30 && calls(&summary, "told after first") > 0, "{said}");
+        for check in ["no place in the line is given twice: 100 places: ok", "sells to those alone who were let in"] {
+            assert!(said.contains(check), "{said}");
+        }
+    }
+    stage.server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_objective_that_is_missed_is_told_and_the_exit_code_says_so() {
     let stage = Stage::new().await;

@@ -1,28 +1,13 @@
 //! `haat demo`: a flash sale from beginning to end in one process: a server on a store of its own, a crowd of buyers on one hot
 //! product over real sockets, what they were told, and an audit of what the store holds afterwards.
 
+use crate::own::{self, Place, with_server};
 use crate::tester::{self, cli, out};
 use crate::{process, tools};
 use anyhow::Context as _;
 use clap::{Args, Parser};
-use haat::app::token::{Whom, mint};
-use haat::app::{App, Hooks, audit};
-use haat::config::{
-    AcceptanceArgs, AccountArgs, CashArgs, Config, CourierArgs, EdgeArgs, MailArgs, RedirectArgs, SecretArgs,
-    ServeArgs, StoreArgs, StripeArgs, Switch, TraceArgs,
-};
-use haat::limits;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-
-/// How long the demonstration's token lasts: longer than any demonstration.
-const TOKEN_TTL: Duration = Duration::from_secs(60 * 60);
-/// Open files that are not connections: the store's, the charge log's, the runtime's own.
-const OTHER_FILES: u32 = 128;
 
 /// The arguments of `haat demo`.
 #[derive(Args)]
@@ -41,36 +26,15 @@ pub struct DemoArgs {
 /// Runs the demonstration. Its exit code is 0 when everything adds up.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = process::heed_signals().context("signals")?;
-    let place = match args.data_dir.clone() {
-        Some(kept) => Place { directory: kept, temporary: false },
-        None => Place::temporary()?,
-    };
-    let config = Config::from_args(&serve_args(&place.directory)?)?;
-    let (store, token) = (config.store.clone(), mint(&config.keys, Whom::Admin(None), TOKEN_TTL)?);
-    let Some(app) = App::build_unless(config, Hooks::default(), stop.clone()).await? else {
-        anyhow::bail!("stopped before the end");
-    };
-    let crowd = crowd(&args, &format!("http://{}", app.address()), &token)?;
-    let begin =
-        format!("A server on http://{}: {} buyers want {} pieces.\n\n", app.address(), args.sessions, args.stock);
-    let begun = out::print(&begin);
-
-    let over = CancellationToken::new();
-    let server = tokio::spawn(app.run_until(over.clone().cancelled_owned()));
-    let rush = match &begun {
-        Ok(()) => tokio::select! {
-            code = tester::run(crowd) => Some(code),
-            () = stop.cancelled() => None,
-        },
-        Err(_) => None,
-    };
-    over.cancel();
-    server.await.context("the server panicked")??;
-    tools::written(begun)?;
-    let Some(code) = rush.transpose()? else {
-        anyhow::bail!("stopped before the end");
-    };
-    let audited = audit::audit(&store, &place.directory).await?;
+    let place = Place::of(args.data_dir.as_deref(), "demo")?;
+    let (code, audited) = with_server(&place, &stop, async |target, token| {
+        let crowd = crowd(&args, &target, &token)?;
+        let begin =
+            format!("A server on {target}: {} buyers wait in a room for {} pieces.\n\n", args.sessions, args.stock);
+        tools::written(out::print(&begin))?;
+        tester::run(crowd).await
+    })
+    .await?;
     let end = match &args.data_dir {
         Some(kept) => format!("The store is kept: haat audit --data-dir {}", kept.display()),
         None => "With --data-dir DIR the store is kept, to look into with haat journal and haat replay.".to_owned(),
@@ -86,89 +50,29 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A server on any free port with everything as usual, whatever the environment says.
-fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
-    Ok(ServeArgs {
-        listen: "127.0.0.1:0".parse().context("an address")?,
-        operator_listen: None,
-        store: StoreArgs { data_dir: directory.to_owned(), database_url: None },
-        secret: SecretArgs { jwt_secret: None, jwt_keys: None },
-        currency: "BDT".parse()?,
-        actor_threads: None,
-        hold_seconds: limits::HOLD_MS / 1000,
-        payment_seconds: limits::PAYMENT_MS / 1000,
-        return_days: limits::RETURN_DAYS,
-        stripe: StripeArgs::default(),
-        redirect: RedirectArgs::default(),
-        courier: CourierArgs::default(),
-        cash: CashArgs { cash_on_delivery: true, ..CashArgs::default() },
-        acceptance: AcceptanceArgs::default(),
-        mail: MailArgs { smtp_url: None, mail_from: None, mails_per_second: limits::MAILS_PER_SECOND },
-        accounts: AccountArgs {
-            argon2: "m=19456,t=2,p=1".to_owned(),
-            refresh_grace_seconds: limits::REFRESH_GRACE_SECONDS,
-            erase_after_days: limits::ERASE_AFTER_DAYS,
-            public_url: None,
-            trusted_proxies: None,
-        },
-        edge: EdgeArgs { rate_limits: None, cors_origins: None },
-        trace: TraceArgs { otlp_url: None, otlp_ca: None, trace_sample: None },
-        payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
-        live_actors: limits::LIVE_ACTORS,
-        idle_seconds: limits::IDLE_MS / 1000,
-        sandbox: Switch::On,
-        docs: Switch::On,
-        metrics: Switch::On,
-    })
-}
-
-/// The crowd as the load tester takes it: all at once, one in twenty cards declined, one in twenty buyers clicking twice.
+/// The crowd as the load tester takes it: all at once, one in twenty cards declined, one in twenty buyers clicking twice. All of the stock is on sale
+/// behind a waiting room, with a slot for each piece.
 fn crowd(args: &DemoArgs, target: &str, token: &str) -> anyhow::Result<cli::Cli> {
-    // Both ends of each connection are in this process, and whoever clicks twice has two.
-    let room = cli::open_files().map_or(500, |files| files.saturating_sub(OTHER_FILES) / 4).max(1);
-    let arguments = [
+    let mut arguments = vec![
         "haat-load".to_owned(),
         format!("--target={target}"),
         format!("--admin-token={token}"),
         format!("--sessions={}", args.sessions),
-        format!("--connections={}", args.sessions.min(room)),
+        format!("--connections={}", args.sessions.min(own::sessions_at_once())),
         format!("--stock={}", args.stock),
         "--decline=5".to_owned(),
         "--retry=5".to_owned(),
     ];
+    // Nothing cannot be put on sale.
+    if args.stock > 0 {
+        let per_minute = args.stock.saturating_mul(60).clamp(6_000, 1_000_000);
+        arguments.extend([
+            format!("--sale-allotment={}", args.stock),
+            format!("--room-capacity={}", args.stock.min(100_000)),
+            format!("--room-per-minute={per_minute}"),
+        ]);
+    }
     Ok(cli::Cli::try_parse_from(arguments)?)
-}
-
-/// Where the demonstration's store is.
-struct Place {
-    directory: PathBuf,
-    temporary: bool,
-}
-
-impl Place {
-    fn temporary() -> anyhow::Result<Self> {
-        let within = std::env::temp_dir();
-        // Whatever an earlier process of this number left behind is not touched.
-        for number in 0..1_000 {
-            let directory = within.join(format!("haat-demo-{}-{number}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&directory) {
-                Ok(()) => return Ok(Self { directory, temporary: true }),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| directory.display().to_string()),
-            }
-        }
-        anyhow::bail!("{} is full of demonstrations", within.display())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.temporary
-            && let Err(error) = std::fs::remove_dir_all(&self.directory)
-        {
-            out::note(format_args!("haat: {} could not be removed: {error}", self.directory.display()));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -183,15 +87,5 @@ mod tests {
             assert_eq!(crowd.validate(), Ok(()));
             assert!(crowd.connections.is_some_and(|connections| connections <= sessions));
         }
-    }
-
-    #[test]
-    fn a_temporary_place_is_gone_afterwards() {
-        let (one, other) = (Place::temporary().expect("a place"), Place::temporary().expect("another"));
-        let directory = one.directory.clone();
-        assert_ne!(directory, other.directory);
-        std::fs::write(directory.join("file"), "x").expect("a file");
-        drop(one);
-        assert!(!directory.exists());
     }
 }

@@ -10,7 +10,9 @@
 mod account;
 mod demo;
 mod keys;
+mod own;
 mod process;
+mod rehearse;
 mod sandbox;
 #[path = "../haat-load/tester/mod.rs"]
 mod tester;
@@ -55,6 +57,9 @@ enum Command {
     Serve(Box<Serve>),
     /// Run a flash sale on a server of its own and show that the stock adds up.
     Demo(demo::DemoArgs),
+    /// Drive a sale's crowd at a copy of the sale, and say whether it will hold.
+    #[command(after_help = rehearse::CODES)]
+    Rehearse(Box<rehearse::RehearseArgs>),
     /// A payment platform to which buyers are sent, for demos and tests: docs/redirect-payments.md.
     Sandbox(sandbox::SandboxArgs),
     /// Print a token to stdout. Opens no store.
@@ -128,6 +133,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let ended = match command {
         Command::Serve(serve) => runtime.block_on(serve_until_signal(*serve)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Rehearse(args) => runtime.block_on(rehearse::run(*args)),
         Command::Sandbox(args) => runtime.block_on(sandbox::run(args)),
         Command::Token(args) => token::run(&args),
         Command::Keys(command) => keys::run(&command),

@@ -12,13 +12,13 @@ mod types;
 pub use prices::{Today, audience_of};
 pub use types::*;
 
-use super::buyer::Audience;
+use super::buyer::{Audience, Entry};
 use super::details::Detail;
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
     read_own, write_part,
 };
-use super::ids::{CartId, CouponId, EntityId, Kind, OrderId, SkuId, VendorId};
+use super::ids::{CartId, CouponId, EntityId, Kind, OrderId, RoomId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
@@ -185,16 +185,28 @@ impl Cart {
     }
 
     /// Whether what is in the cart can be had, as far as it is durably known. What is not known is left to the vendors.
-    fn can_be_had(&self, audience: Audience, known: &dyn Availability, now: Timestamp) -> Result<(), Reject> {
+    fn can_be_had(
+        &self,
+        audience: Audience,
+        entries: &[Entry],
+        known: &dyn Availability,
+        now: Timestamp,
+    ) -> Result<(), Reject> {
         let mut refusal = Refusal::default();
         self.wrong_quantity(audience, known).into_iter().for_each(|reject| refusal.add(reject));
         for line in &self.lines {
             match known.offer(line.sku, line.quantity, now) {
-                Some(Ok(offered)) if offered.needs_account && self.owner == Some(Owner::Guest) => {
-                    refusal.add(Reject::AccountRequired);
+                Some(Ok(offered)) => {
+                    let is_inside = |room: &RoomId| entries.iter().any(|entry| entry.room == *room);
+                    if let Some(room_id) = offered.room.filter(|room| !is_inside(room)) {
+                        refusal.add(Reject::EntryRequired { room_id });
+                    }
+                    if offered.needs_account && self.owner == Some(Owner::Guest) {
+                        refusal.add(Reject::AccountRequired);
+                    }
                 }
                 Some(Err(reject)) => refusal.add(reject),
-                Some(Ok(_)) | None => {}
+                None => {}
             }
         }
         refusal.done()
@@ -250,7 +262,7 @@ impl Cart {
         details.agrees(self.id, || quote::contents(&self.lines, &self.coupons), now)?;
         self.is_served(details, knowledge, now)?;
         let audience = self.audience(knowledge.availability);
-        self.can_be_had(audience, knowledge.availability, now)?;
+        self.can_be_had(audience, &details.buyer.entries, knowledge.availability, now)?;
         let is_nobodys = |(vendor, _): &&(VendorId, SlotId)| self.lines.iter().all(|line| line.vendor != *vendor);
         if let Some(&(vendor_id, slot_id)) = details.slots.iter().find(is_nobodys) {
             return Err(Reject::SlotFull { vendor_id, slot_id, why: SlotRefused::NotOffered });

@@ -46,10 +46,6 @@ pub(super) struct Spot {
     has_returned: bool,
 }
 
-/// What one place takes in a block, in bytes.
-#[cfg(test)]
-pub(super) const SPOT_BYTES: usize = size_of::<Spot>();
-
 impl Spot {
     fn is_in_line(&self) -> bool {
         matches!(self.standing, Standing::Waiting | Standing::Returning | Standing::Called)
@@ -135,6 +131,13 @@ impl Lane {
         }
     }
 
+    /// What it takes of memory, in bytes.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        let spots: usize = self.blocks.iter().map(|block| block.spots.capacity()).sum();
+        spots * size_of::<Spot>() + self.blocks.capacity() * size_of::<Block>()
+    }
+
     /// Who waits at the front.
     fn first(&mut self) -> Option<Spot> {
         while self.blocks.get(self.front).is_some_and(|block| block.waiting == 0) {
@@ -205,6 +208,14 @@ impl Line {
             paces: VecDeque::new(),
             now,
         }
+    }
+
+    /// What those who wait take of memory, in bytes. A table of `hashbrown` has a byte for each of its places beside what stands there, and fills seven
+    /// eighths of them.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let numbers = (self.numbers.capacity() * 8).div_ceil(7) * (size_of::<(u64, u64)>() + 1);
+        self.drawn.bytes() + self.numbered.bytes() + numbers
     }
 
     fn seconds(&self, now: Timestamp) -> u32 {

@@ -289,6 +289,13 @@ impl Room {
     }
 }
 
+impl Room {
+    /// Its terms; `None` before it was made.
+    pub fn terms(&self) -> Option<&RoomTerms> {
+        self.is.as_ref().map(|is| &is.terms)
+    }
+}
+
 impl Decides for Room {
     const KIND: Kind = Kind::Room;
     const UNKNOWN: Reject = Reject::RoomUnknown;

@@ -384,8 +384,23 @@ fn a_line_is_a_sorted_list() {
     }
 }
 
-/// 170,000 who wait take 64 bytes each at most, and so does what finds their numbers.
+/// 170,000 who wait take 64 bytes each at most, with what finds their numbers and with what is kept free for more: those who came in the order of their
+/// numbers, those whose draws come as they come, and those who come back after a start in any order.
 #[test]
 fn a_place_is_small() {
-    assert_eq!(line::SPOT_BYTES, 24);
+    let (now, all) = (Timestamp::from_millis(OPENS), 170_000_u64);
+    // It shares no factor with a power of two: each comes once, far from the one before.
+    let spread = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let anew = |number: u64| (number * 99_991) % all;
+    let places: [&dyn Fn(u64) -> Place; 3] =
+        [&Place::Numbered, &|number| Place::Drawn(spread(number)), &|number| Place::Numbered(anew(number))];
+    for (which, place) in places.into_iter().enumerate() {
+        let mut line = Line::new(now, 0, false);
+        for number in 0..all {
+            line.put(place(number), spread(number), now);
+        }
+        assert_eq!(line.waiting(), all);
+        let each = line.bytes() as u64 / all;
+        assert!((24..=64).contains(&each), "{each} bytes for a place of sort {which}");
+    }
 }

@@ -20,8 +20,10 @@ use crate::http::error::{self, Result};
 use crate::http::extract::Id;
 use crate::http::openapi::{READS, problems};
 use crate::http::ops::Ops;
+use crate::http::rates::AskedFrom;
 use crate::http::sse::{self, Counted, Places};
 use crate::limits;
+use crate::ports::rates::Network;
 use axum::extract::State;
 use axum::response::Response;
 use foldhash::HashMap;
@@ -59,17 +61,17 @@ impl Live {
             shop,
             stop: ops.stop(),
             feeds: Mutex::default(),
-            places: Places::new(limits::LIVE_STREAMS, limits::LIVE_CONNECTIONS),
+            places: Places::new(limits::LIVE_STREAMS, limits::LIVE_CONNECTIONS, limits::LIVE_STREAMS_PER_ADDRESS),
             behind: Behind::default(),
         }))
     }
 
-    /// One more watches, something of this shop's or a place in a line.
+    /// One more watches, something of this shop's or a place in a line, from this address where addresses are counted.
     ///
     /// # Errors
     /// When as many do as may.
-    pub(super) fn place(&self, version: Version) -> Result<Counted> {
-        self.0.places.take(version)
+    pub(super) fn place(&self, version: Version, from: Option<Network>) -> Result<Counted> {
+        self.0.places.take(version, from)
     }
 
     /// What is left of all that is sold behind a waiting room.
@@ -207,11 +209,12 @@ pub async fn follow_sku(
     State(state): State<HttpState>,
     version: Version,
     caller: Option<Caller>,
+    AskedFrom(from): AskedFrom,
     headers: HeaderMap,
     Id(sku): Id<SkuId>,
 ) -> Result<Response> {
     let reader = state.live.follow(Topic::Sku(sku))?;
-    let counted = state.live.place(version)?;
+    let counted = state.live.place(version, from)?;
     Ok(sse::answer(state, reader, counted, caller.is_some(), &headers))
 }
 
@@ -229,10 +232,11 @@ pub async fn follow_sale(
     State(state): State<HttpState>,
     version: Version,
     caller: Option<Caller>,
+    AskedFrom(from): AskedFrom,
     headers: HeaderMap,
     Id(sale): Id<SaleId>,
 ) -> Result<Response> {
     let reader = state.live.follow(Topic::Sale(sale))?;
-    let counted = state.live.place(version)?;
+    let counted = state.live.place(version, from)?;
     Ok(sse::answer(state, reader, counted, caller.is_some(), &headers))
 }

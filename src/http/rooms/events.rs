@@ -9,6 +9,7 @@ use crate::http::caller::Caller;
 use crate::http::error::{self, Result};
 use crate::http::extract::Ids;
 use crate::http::openapi::{ACTOR, AUTH, problems};
+use crate::http::rates::AskedFrom;
 use crate::http::sse::{self, Tells};
 use crate::http::tracking::Word;
 use axum::extract::State;
@@ -149,6 +150,7 @@ pub async fn follow_ticket(
     State(state): State<HttpState>,
     version: Version,
     caller: Caller,
+    AskedFrom(from): AskedFrom,
     headers: HeaderMap,
     Ids(room, Word(ticket)): Ids<RoomId, Word>,
 ) -> Result<Response> {
@@ -157,7 +159,7 @@ pub async fn follow_ticket(
     let watched = Watched { state: state.clone(), room, of, place };
     // Of one who looked a moment ago it is told how the place stood then.
     let (body, ticket) = watched.look().await?;
-    let counted = state.live.place(version)?;
+    let counted = state.live.place(version, from)?;
     let (feed, reader) = watch::channel(Arc::new(Told::new(&body, is_over(ticket.status), None)));
     tokio::spawn(watched.follow(feed, next_look(&ticket)));
     Ok(sse::answer(state, reader, counted, true, &headers))

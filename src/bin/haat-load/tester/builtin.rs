@@ -4,6 +4,7 @@ use super::arrivals::{Spacing, Stage};
 use super::cli::{BuiltIn, Cli, Gaps};
 use super::coupon::Coupon;
 use super::members::Wholesale;
+use super::room::Room;
 use super::sale::Sale;
 use super::scenario::{Arrival, Basket, Connections, Objectives, RetryWhen, Scenario, Shop, Step};
 use super::think::ThinkTime;
@@ -32,6 +33,13 @@ pub fn scenario(cli: &Cli) -> Scenario {
                 limit: cli.sale_limit,
                 aliases: cli.aliases,
                 patience: Time(cli.sale_patience),
+                room: cli.room_capacity.map(|capacity| Room {
+                    capacity,
+                    admit_per_minute: cli.room_per_minute,
+                    claim: Time(cli.room_claim),
+                    slot: Time(cli.room_slot),
+                    opens_in: Time(cli.room_opens_in),
+                }),
             }),
             wholesale: (cli.wholesale > 0.0)
                 .then_some(Wholesale { share: Share(cli.wholesale), from: cli.wholesale_from }),
@@ -117,18 +125,20 @@ fn check_out(cli: &Cli, think: ThinkTime) -> Step {
 
 fn rush_steps(cli: &Cli) -> Vec<Step> {
     let think = ThinkTime::from(cli.think);
-    vec![
-        browse(),
-        Step::Fill { think, abandon: Share::default(), between: think, beforehand: false },
-        check_out(cli, think),
-        Step::Poll {
-            think: ThinkTime::default(),
-            abandon: Share::default(),
-            every: Time(cli.poll),
-            up_to: Time(cli.poll.max(std::time::Duration::from_secs(1))),
-            patience: Time(cli.patience),
-        },
-    ]
+    let fill = Step::Fill { think, abandon: Share::default(), between: think, beforehand: false };
+    let mut steps = vec![browse(), fill];
+    if cli.room_capacity.is_some() {
+        steps.push(Step::WaitInLine { think, abandon: Share::default(), patience: Time(cli.room_patience) });
+    }
+    steps.push(check_out(cli, think));
+    steps.push(Step::Poll {
+        think: ThinkTime::default(),
+        abandon: Share::default(),
+        every: Time(cli.poll),
+        up_to: Time(cli.poll.max(std::time::Duration::from_secs(1))),
+        patience: Time(cli.patience),
+    });
+    steps
 }
 
 fn checkout_steps(cli: &Cli) -> Vec<Step> {

@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Ask, Caller, Token, bearer};
 use super::coupon::{Carried, Offered, amount};
 use super::judge::Line;
+use super::room;
 use super::run::{Cart, Run, rest_until};
 use super::stats::Call;
 use super::values::Random;
 use super::wire::{CartMade, CartView, OrderBrief, Problem, Status};
 
 /// Refusals that belong to a flash sale.
-const ORDERLY: [&str; 9] = [
+const ORDERLY: [&str; 10] = [
     "coupon_exhausted",
     "coupon_limit_reached",
     "out_of_stock",
@@ -28,7 +29,10 @@ const ORDERLY: [&str; 9] = [
     "sale_sold_out",
     "sale_not_started",
     "email_required",
+    ENTRY_OVER,
 ];
+/// The time in a room's slot is over.
+const ENTRY_OVER: &str = "entry_invalid";
 /// Less is left of a sale than was asked for.
 const SALE_SOLD_OUT: &str = "sale_sold_out";
 
@@ -74,6 +78,11 @@ impl Stop {
                 "price_changed" => "price changed".into(),
                 SALE_SOLD_OUT => "sale sold out".into(),
                 COUPON_EXHAUSTED => "coupon used up".into(),
+                ENTRY_OVER => "too late in the room".into(),
+                room::ALL_SOLD => "left the line: all is sold".into(),
+                room::CLOSED => "left the line: the room is closed".into(),
+                room::TOO_LONG => room::TOO_LONG_WORDS.into(),
+                room::MISSED => "left the line: missed its turn".into(),
                 code => format!("refused: {code}").into(),
             },
             Stop::GaveUp(call) => format!("no answer: {}", call.name()).into(),
@@ -133,7 +142,7 @@ pub async fn create_cart(
     };
     let wholesale = member.is_some_and(|member| member.wholesale);
     let person = run.scenario.shop.people().map(|people| people.person(session));
-    Ok(Cart { id: made.id.into_owned(), bearer, wholesale, person, lines, coupon: None })
+    Ok(Cart { id: made.id.into_owned(), bearer, wholesale, person, lines, coupon: None, entry: None })
 }
 
 /// Puts one line of the cart in.
@@ -187,7 +196,7 @@ fn coupon_path(cart: &Cart, offered: &Offered) -> String {
 pub fn checkout_ask(cart: &Cart, body: Bytes, key: Option<Token>, wait: Option<u32>) -> anyhow::Result<Ask> {
     let path = format!("/v1/carts/{}/checkout", cart.id);
     let ask = Ask::post(path, Some(&cart.bearer), body)?;
-    Ok(Ask { key, wait, ..ask })
+    Ok(Ask { key, wait, entry: cart.entry.clone(), ..ask })
 }
 
 /// What a checkout was answered.
@@ -277,12 +286,13 @@ async fn poll(caller: &mut Caller, ask: &Ask, due: Instant) -> Result<Status, St
     Ok(order.status)
 }
 
-async fn call(caller: &mut Caller, call: Call, ask: &Ask, due: Instant) -> Result<Answer, Stop> {
+/// Sends a call, and repeats it as the contract allows.
+pub async fn call(caller: &mut Caller, call: Call, ask: &Ask, due: Instant) -> Result<Answer, Stop> {
     caller.call(call, ask, due).await.map_err(|_| Stop::GaveUp(call))
 }
 
 /// An id or token from the server that fits no path or header is an answer that does not fit the contract.
-fn path<T>(caller: &Caller, call: Call, made: anyhow::Result<T>) -> Result<T, Stop> {
+pub fn path<T>(caller: &Caller, call: Call, made: anyhow::Result<T>) -> Result<T, Stop> {
     made.map_err(|error| {
         caller.recorder().unexpected(&format!("{}: {error}", call.name()));
         Stop::Unexpected(call)
@@ -296,7 +306,7 @@ pub fn understood<'a, T: Deserialize<'a>>(caller: &Caller, call: Call, answer: &
 }
 
 fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
-    if matches!(answer.status, 409 | 422)
+    if matches!(answer.status, 403 | 409 | 422)
         && let Ok(problem) = serde_json::from_slice::<Problem>(&answer.body)
         && ORDERLY.contains(&&*problem.code)
     {

@@ -9,6 +9,7 @@ use super::client::{Ask, Caller};
 use super::coupon;
 use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
 use super::members;
+use super::room;
 use super::run::{Cart, Run, Told, crew};
 use super::sale;
 use super::shop::Desk;
@@ -63,7 +64,8 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
     let lost_skus = std::mem::take(&mut *locked(&run.charge_log.lost_skus));
     let turned_away = std::mem::take(&mut *locked(&run.charge_log.turned_away));
     let without_coupon = std::mem::take(&mut *locked(&run.charge_log.without_coupon));
-    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away, prices, coupons, without_coupon })
+    let room = room::facts(run);
+    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away, prices, coupons, without_coupon, room })
 }
 
 /// Asks the carts whose checkout was never answered; gives those that cannot say either.

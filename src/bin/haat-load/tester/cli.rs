@@ -22,6 +22,9 @@ Examples:
   A sale of 500 pieces, 2 for each: every third buyer is the same person with another address
     haat-load --sessions 10000 --sale-allotment 500 --sale-limit 2 --aliases 3 --decline 33
 
+  The same through a waiting room: 200 at a time, 3,000 a minute
+    haat-load --sessions 10000 --sale-allotment 500 --room-capacity 200 --room-per-minute 3000
+
   A coupon that can be used 100 times, in the carts of 10,000 buyers
     haat-load --sessions 10000 --coupon-uses 100 --decline 33
 
@@ -93,6 +96,7 @@ pub struct Cli {
         "vendors", "stock", "price", "currency", "lines", "quantity", "decline", "token", "retry", "keys", "wait",
         "timeout", "repeats", "poll", "patience", "verify", "sale_allotment", "sale_limit", "aliases", "sale_patience",
         "wholesale", "wholesale_from", "accounts", "coupon_uses", "coupon_per_customer", "coupon_budget", "coupon_patience", "coupon_or_without",
+        "room_capacity", "room_per_minute", "room_claim", "room_slot", "room_opens_in", "room_patience",
     ])]
     pub scenario_file: Option<PathBuf>,
 
@@ -183,6 +187,30 @@ pub struct Cli {
     /// Who finds the sale sold out while pieces are held for others comes again for so long
     #[arg(long, value_name = "TIME", requires = "sale_allotment", default_value = "60s", value_parser = parse_duration)]
     pub sale_patience: Duration,
+
+    /// Nobody comes to the sale but through a waiting room in which so many may be at a time (rush)
+    #[arg(long, value_name = "N", requires = "sale_allotment", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub room_capacity: Option<u32>,
+
+    /// How many the room calls in a minute at most
+    #[arg(long, value_name = "N", requires = "room_capacity", default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub room_per_minute: u32,
+
+    /// How long somebody has to come in who is called
+    #[arg(long, value_name = "TIME", requires = "room_capacity", default_value = "2m", value_parser = parse_duration)]
+    pub room_claim: Duration,
+
+    /// How long somebody may stay who is in
+    #[arg(long, value_name = "TIME", requires = "room_capacity", default_value = "10m", value_parser = parse_duration)]
+    pub room_slot: Duration,
+
+    /// The room opens so long after it is made: who comes before is drawn
+    #[arg(long, value_name = "TIME", requires = "room_capacity", default_value = "0", value_parser = parse_duration)]
+    pub room_opens_in: Duration,
+
+    /// Who is not let in within this time leaves the line
+    #[arg(long, value_name = "TIME", requires = "room_capacity", default_value = "10m", value_parser = parse_duration)]
+    pub room_patience: Duration,
 
     /// Every session puts the code of one coupon into its cart, which takes a fifth off and can be used so often
     #[arg(long, value_name = "N", conflicts_with_all = ["existing", "verify"], value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
@@ -320,6 +348,9 @@ impl Cli {
         if self.scenario != BuiltIn::Rush && self.retry > 0.0 {
             return Err("--retry belongs to the rush scenario".into());
         }
+        if self.scenario != BuiltIn::Rush && self.room_capacity.is_some() {
+            return Err("--room-capacity belongs to the rush scenario".into());
+        }
         if self.poll.is_zero() {
             return Err("--poll must be more than 0".into());
         }
@@ -374,6 +405,8 @@ mod tests {
             &["--scenario", "checkout", "--retry", "5"],
             &["--poll", "0"],
             &["--sale-allotment", "101", "--stock", "100"],
+            &["--sale-allotment", "5", "--room-capacity", "5", "--room-slot", "1500ms"],
+            &["--sale-allotment", "5", "--room-capacity", "5", "--scenario", "checkout"],
         ] {
             assert!(cli(bad).validate().is_err(), "{bad:?}");
         }
@@ -396,6 +429,8 @@ mod tests {
             &["--aliases", "3"],
             &["--sale-allotment", "5", "--sku", "sku_1"],
             &["--sale-allotment", "5", "--aliases", "17"],
+            &["--room-capacity", "5"],
+            &["--sale-allotment", "5", "--room-per-minute", "60"],
             &["--sale-allotment", "5", "--scenario-file", "x.toml"],
         ] {
             let arguments = [&["haat-load", "--admin-token", "t"], bad].concat();

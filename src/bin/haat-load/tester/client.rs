@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::Uri;
+use http::header::{ACCEPT, HOST, HeaderName};
+use http::{HeaderValue, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http1 as http1_stream;
+use hyper_util::rt::TokioIo;
 
 use super::h2c::{self, Shared};
 use super::http1::{Connection, dial};
@@ -82,6 +86,8 @@ pub struct Ask {
     pub bearer: Option<Token>,
     /// `Idempotency-Key`.
     pub key: Option<Token>,
+    /// `Haat-Entry`: by what its caller was let in.
+    pub entry: Option<Token>,
     /// `Prefer: wait=N`: how long the server may take on top of the timeout, in seconds.
     pub wait: Option<u32>,
     /// JSON; empty for none.
@@ -118,7 +124,7 @@ impl Ask {
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("an id that does not fit into a path");
         }
-        Ok(Ask { method, path, bearer: bearer.cloned(), key: None, wait: None, body })
+        Ok(Ask { method, path, bearer: bearer.cloned(), key: None, entry: None, wait: None, body })
     }
 }
 
@@ -310,6 +316,41 @@ impl Caller {
                 Box::pin(h2c::exchange(sender, ask, host)).await
             }
         }
+    }
+}
+
+impl Caller {
+    /// Opens a stream of events behind this one, on a connection of its own or (h2c) on the one that others use too. It is tried once.
+    pub async fn stream(&mut self, ask: &Ask, last_event: &str) -> Result<Response<Incoming>, Broken> {
+        let (wire, timeout) = (self.wire.clone(), self.wire.timeout);
+        let mut request = h2c::request(ask, &wire.target.host).map_err(|_| Broken::Dropped)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if !last_event.is_empty() {
+            let id = last_event.parse().map_err(|_| Broken::Dropped)?;
+            request.headers_mut().insert(HeaderName::from_static("last-event-id"), id);
+        }
+        let opening = async {
+            match &self.link {
+                Link::H2c(shared) => {
+                    let (mut sender, _) = shared.sender(wire.target.address).await?;
+                    sender.ready().await.map_err(|_| Broken::Dropped)?;
+                    sender.send_request(request).await.map_err(|_| Broken::Dropped)
+                }
+                Link::Http1 { source, .. } => {
+                    let stream = dial(wire.target.address, *source).await.map_err(|_| Broken::Connect)?;
+                    let made = http1_stream::handshake(TokioIo::new(stream)).await;
+                    let (mut sender, connection) = made.map_err(|_| Broken::Connect)?;
+                    // It ends with the body of the answer.
+                    tokio::spawn(connection);
+                    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
+                    *request.uri_mut() = path.map_err(|_| Broken::Dropped)?;
+                    let host = wire.target.host.parse().map_err(|_| Broken::Dropped)?;
+                    request.headers_mut().insert(HOST, host);
+                    sender.send_request(request).await.map_err(|_| Broken::Dropped)
+                }
+            }
+        };
+        tokio::time::timeout(timeout, opening).await.unwrap_or(Err(Broken::Timeout))
     }
 }
 

@@ -14,6 +14,7 @@ use super::judge::Line;
 use super::live::{Live, View};
 use super::messages::{News, Order, Tick, instant_of, moment_in};
 use super::processes::Processes;
+use super::room::PlaceTold;
 use super::run::{Cart, Run, Told};
 use super::sale;
 use super::series::{Second, Series};
@@ -107,6 +108,7 @@ struct ToldSoFar {
     split_twins: Vec<String>,
     turned_away: Vec<Vec<Line>>,
     without_coupon: Vec<Decimal>,
+    places: Vec<PlaceTold>,
 }
 
 /// Drives all phases to their end, or to the first failure or interrupt.
@@ -170,6 +172,7 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
     locked(&run.charge_log.split_twins).extend(told.split_twins);
     locked(&run.charge_log.turned_away).extend(told.turned_away);
     locked(&run.charge_log.without_coupon).extend(told.without_coupon);
+    locked(&run.charge_log.places).extend(told.places);
     let stock = std::mem::take(&mut *locked(&director.stock));
     director.collected.series = director.series.finish(&stock);
     if let Some(last) = director.collected.series.last_mut()
@@ -285,6 +288,7 @@ impl Director<'_> {
         told.split_twins.extend(tick.split_twins);
         told.turned_away.extend(tick.turned_away);
         told.without_coupon.extend(tick.without_coupon);
+        told.places.extend(tick.places);
         Ok(())
     }
 

@@ -57,7 +57,8 @@ pub async fn exchange(mut sender: SendRequest<Full<Bytes>>, ask: &Ask, host: &st
     Ok(Answer { status: head.status.as_u16(), body, repeated: false, retry_after })
 }
 
-fn request(ask: &Ask, host: &str) -> anyhow::Result<Request<Full<Bytes>>> {
+/// The request, as `hyper` sends it.
+pub fn request(ask: &Ask, host: &str) -> anyhow::Result<Request<Full<Bytes>>> {
     let mut request = Request::new(Full::new(ask.body.clone()));
     *request.method_mut() = ask.method.parse()?;
     *request.uri_mut() = format!("http://{host}{}", ask.path).parse()?;
@@ -71,6 +72,9 @@ fn request(ask: &Ask, host: &str) -> anyhow::Result<Request<Full<Bytes>>> {
     }
     if let Some(key) = &ask.key {
         headers.insert(HeaderName::from_static("idempotency-key"), key.parse()?);
+    }
+    if let Some(entry) = &ask.entry {
+        headers.insert(HeaderName::from_static("haat-entry"), entry.parse()?);
     }
     if let Some(wait) = ask.wait {
         headers.insert(HeaderName::from_static("prefer"), format!("wait={wait}").parse()?);
@@ -89,10 +93,12 @@ mod tests {
             .expect("a path");
         ask.wait = Some(5);
         ask.key = Some("k".into());
+        ask.entry = Some("e".into());
         let request = request(&ask, "shop:80").expect("a request");
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         assert_eq!(request.uri(), "http://shop:80/v1/carts/cart_1/checkout");
         assert_eq!((header("authorization"), header("idempotency-key")), (Some("Bearer t"), Some("k")));
+        assert_eq!(header("haat-entry"), Some("e"));
         assert_eq!((header("prefer"), header("content-type")), (Some("wait=5"), Some("application/json")));
     }
 }

@@ -197,6 +197,9 @@ fn write_request(out: &mut Vec<u8>, ask: &Ask, host: &str) {
     if let Some(key) = &ask.key {
         let _ = write!(out, "idempotency-key: {key}\r\n");
     }
+    if let Some(entry) = &ask.entry {
+        let _ = write!(out, "haat-entry: {entry}\r\n");
+    }
     if let Some(wait) = ask.wait {
         let _ = write!(out, "prefer: wait={wait}\r\n");
     }

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use super::coupon::Carried;
 use super::coupon_checks::{CouponFacts, judge_coupons};
+use super::room_checks::{RoomFacts, judge_room};
 use super::sale_checks::{SaleFacts, judge_sales};
 use super::wire::{Charge, Money, OrderFull, Status, Stock, Sums};
 
@@ -108,6 +109,8 @@ pub struct Facts {
     pub coupons: Vec<CouponFacts>,
     /// What the coupon would have taken off for those who were refused because it is used up.
     pub without_coupon: Vec<Decimal>,
+    /// What the room promised, and what people were told of it.
+    pub room: Option<RoomFacts>,
 }
 
 /// The verdict on one question, in words.
@@ -164,6 +167,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
     checks.extend(each_at_its_price(facts));
     checks.extend(judge_sales(facts));
     checks.extend(judge_coupons(facts));
+    checks.extend(judge_room(facts));
     checks.extend(charged_once(facts));
     checks.extend(not_charged(facts));
     checks

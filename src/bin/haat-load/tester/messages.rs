@@ -14,6 +14,7 @@ use super::client::bearer;
 use super::coupon::{Carried, Offered, Unused};
 use super::judge::Line;
 use super::members::Member;
+use super::room::{Opened, PlaceTold};
 use super::run::{Cart, Told};
 use super::scenario::Scenario;
 use super::shop::Sku;
@@ -36,6 +37,9 @@ pub struct Assignment {
     /// The coupon that is put into carts.
     #[serde(default)]
     pub coupons: Vec<Offered>,
+    /// The room that is waited in.
+    #[serde(default)]
+    pub room: Option<Opened>,
     /// Those who come with an account, by session.
     #[serde(default)]
     pub members: BTreeMap<u64, Member>,
@@ -117,6 +121,9 @@ pub struct Tick {
     /// What the coupon would have taken off for those who were refused because it is used up.
     #[serde(default)]
     pub without_coupon: Vec<Decimal>,
+    /// Places in the line of a room.
+    #[serde(default)]
+    pub places: Vec<PlaceTold>,
 }
 
 /// A cart on its way to another process.
@@ -155,7 +162,7 @@ impl CartLine {
     /// As it was.
     pub fn cart(self) -> anyhow::Result<Arc<Cart>> {
         let CartLine { id, bearer: token, wholesale, person, lines, coupon } = self;
-        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, wholesale, person, lines, coupon }))
+        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, wholesale, person, lines, coupon, entry: None }))
     }
 }
 
@@ -196,7 +203,15 @@ mod tests {
     fn an_order_arrives_as_it_was_sent() {
         let lines = vec![Line { sku: 3, quantity: 2 }];
         let coupon = Some(Carried { coupon: 0, discount: Decimal::new(1250, 2) });
-        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), wholesale: true, person: Some(7), lines, coupon };
+        let cart = Cart {
+            id: "cart_1".into(),
+            bearer: "t".into(),
+            wholesale: true,
+            person: Some(7),
+            lines,
+            coupon,
+            entry: None,
+        };
         let told = Told { id: "order_1".into(), cart: Arc::new(cart), status: Status::PaymentFailed };
         let text = serde_json::to_string(&ToldLine::from(&told)).expect("text");
         let line: ToldLine = serde_json::from_str(&text).expect("the same");

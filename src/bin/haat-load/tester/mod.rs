@@ -16,12 +16,14 @@
 #![allow(clippy::disallowed_methods, reason = "the Clock port is the engine's, this is a client")]
 
 pub mod arguments;
-mod arrivals;
+pub mod arrivals;
 mod builtin;
 mod buyer;
 mod check;
 pub mod cli;
 mod client;
+#[allow(dead_code, reason = "haat rehearse makes copies")]
+pub mod copy;
 mod coupon;
 mod coupon_checks;
 mod direct;
@@ -34,7 +36,7 @@ mod judge;
 mod live;
 mod members;
 mod messages;
-mod objectives;
+pub mod objectives;
 pub mod out;
 mod parts;
 mod people;
@@ -44,19 +46,22 @@ mod people;
 pub mod printable;
 mod processes;
 mod progress;
-mod report;
+pub mod report;
+pub mod room;
+mod room_checks;
 mod run;
-mod sale;
+pub mod sale;
 mod sale_checks;
-mod scenario;
+pub mod scenario;
 mod series;
 mod session;
 mod shop;
-mod stats;
-mod think;
-mod values;
+pub mod stats;
+mod streams;
+pub mod think;
+pub mod values;
 mod verify;
-mod wire;
+pub mod wire;
 mod worker;
 
 use std::path::Path;
@@ -66,6 +71,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, bail};
 
 use self::cli::Cli;
+use self::copy::{Copied, Prepared};
 use self::direct::{Collected, Signals, direct};
 use self::judge::{Facts, judge};
 use self::objectives::verdicts;
@@ -75,6 +81,7 @@ use self::processes::Processes;
 use self::report::{Errors, Report, exit_code};
 use self::run::Run;
 use self::scenario::Scenario;
+use self::shop::Desk;
 use self::stats::{Call, Measured};
 
 /// Drives what the command line asks for, prints the summary and gives the exit code.
@@ -106,8 +113,23 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let unchecked = cli.admin_token.is_none();
     let report = match cli.verify.is_some() {
         true => verify(cli, scenario).await?,
-        false => drive(cli, scenario).await?,
+        false => drive(cli, scenario, None).await?,
     };
+    tell(report, json, html, unchecked)
+}
+
+#[allow(dead_code, reason = "haat rehearse does")]
+/// Drives this scenario on a copy that it makes of a sale, and tells what it finds as [`run`] does; gives what was measured.
+pub async fn rehearse(cli: Cli, scenario: Scenario, copied: &Copied) -> anyhow::Result<Report> {
+    scenario.validate().map_err(anyhow::Error::msg)?;
+    let office = Run::prepare(cli.clone(), scenario.clone()).await?;
+    shop::reach(&office).await?;
+    let prepared = copy::make(&mut Desk::of(&office), copied).await?;
+    drive(cli, scenario, Some(prepared)).await
+}
+
+/// Writes what a run has to say to where it was wanted; gives the exit code.
+pub fn tell(report: Report, json: Option<Output>, html: Option<Output>, unchecked: bool) -> anyhow::Result<u8> {
     let written = [json.map(|json| report.write_json(json)), html.map(|html| html::write(&report, html))];
     let mut text = report.text().trim_end().to_owned();
     if unchecked {
@@ -126,7 +148,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     Ok(if report.exit_code == 0 { code } else { report.exit_code })
 }
 
-fn output(path: Option<&Path>) -> anyhow::Result<Option<Output>> {
+/// Where a summary is written to, once that is tried.
+pub fn output(path: Option<&Path>) -> anyhow::Result<Option<Output>> {
     path.map(Output::open).transpose()
 }
 
@@ -142,12 +165,12 @@ async fn verify(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
     Ok(report(&run, Collected::default(), &facts, before))
 }
 
-async fn drive(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
+async fn drive(cli: Cli, scenario: Scenario, prepared: Option<Prepared>) -> anyhow::Result<Report> {
     let mut run = Run::prepare(cli, scenario).await?;
     let ip = run.wire.target.address().ip();
     let (parts, note) = parts(&run.cli, &run.scenario, ip, cli::open_files()).map_err(anyhow::Error::msg)?;
     shop::reach(&run).await?;
-    shop::open(&mut run).await?;
+    shop::open(&mut run, prepared).await?;
     if let Some(note) = note {
         out::note(format_args!("haat-load: {note}"));
     }

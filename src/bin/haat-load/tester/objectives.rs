@@ -28,6 +28,9 @@ pub enum Kind {
 pub struct Verdict {
     /// What it is about.
     pub kind: Kind,
+    /// The calls that it is about, of a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
     /// What was found and what is wanted, in words.
     pub said: String,
     /// Whether it was met.
@@ -46,13 +49,14 @@ pub fn verdicts(
     if wanted.conservation && !checks.is_empty() {
         let failed = checks.iter().filter(|check| !check.ok).count();
         let said = format!("{failed} of {} checks of conservation failed, at most 0", checks.len());
-        verdicts.push(Verdict { kind: Kind::Conservation, said, met: failed == 0 });
+        verdicts.push(Verdict { kind: Kind::Conservation, call: None, said, met: failed == 0 });
     }
     let requests = measured.requests();
     let share = |count: u64| 100.0 * count as f64 / requests.saturating_add(count).max(1) as f64;
     let wrong = errors.count(expect_drops);
     verdicts.push(Verdict {
         kind: Kind::Errors,
+        call: None,
         said: format!("{wrong} errors in {requests} calls, {:.3} %, at most {} %", share(wrong), wanted.errors.0),
         met: share(wrong) <= wanted.errors.0,
     });
@@ -60,6 +64,7 @@ pub fn verdicts(
         let put_off = errors.put_off();
         verdicts.push(Verdict {
             kind: Kind::PutOff,
+            call: None,
             said: format!("{put_off} answers put off, {:.3} %, at most {} %", share(put_off), most.0),
             met: share(put_off) <= most.0,
         });
@@ -87,7 +92,7 @@ pub fn verdicts(
                     None => (false, "not measured".into()),
                 };
                 let said = format!("{name} of {} {found}, at most {} ms", call.name(), short(most_us));
-                verdicts.push(Verdict { kind: Kind::Latency, said, met });
+                verdicts.push(Verdict { kind: Kind::Latency, call: Some(call), said, met });
             }
         }
     }

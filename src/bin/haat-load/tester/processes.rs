@@ -55,6 +55,7 @@ impl Processes {
                 journal: run.cli.journal.clone(),
                 skus: run.skus.clone(),
                 coupons: run.coupons.clone(),
+                room: run.room.clone(),
                 members: run.members.clone(),
                 part,
             };
@@ -151,6 +152,7 @@ pub async fn be_one(mut cli: Cli) -> anyhow::Result<()> {
     let mut run = Run::prepare(cli, assignment.scenario).await?;
     run.skus = assignment.skus;
     run.coupons = assignment.coupons;
+    run.room = assignment.room;
     run.members = assignment.members;
     let (order, ordered) = mpsc::channel(ON_THE_WAY);
     tokio::spawn(hear(stdin, order));

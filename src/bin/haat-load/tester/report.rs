@@ -302,10 +302,10 @@ mod tests {
     #[test]
     fn a_failed_check_weighs_more_than_errors_and_errors_more_than_latencies() {
         let missed = |kinds: &[Kind]| -> Vec<Verdict> {
-            kinds.iter().map(|kind| Verdict { kind: *kind, said: String::new(), met: false }).collect()
+            kinds.iter().map(|kind| Verdict { kind: *kind, call: None, said: String::new(), met: false }).collect()
         };
         let fine = Collected::default();
-        assert_eq!(exit_code(&[Verdict { kind: Kind::Errors, said: String::new(), met: true }], &fine), 0);
+        assert_eq!(exit_code(&[Verdict { kind: Kind::Errors, call: None, said: String::new(), met: true }], &fine), 0);
         assert_eq!(exit_code(&missed(&[Kind::Latency]), &fine), 4);
         assert_eq!(exit_code(&missed(&[Kind::PutOff, Kind::Errors]), &fine), 3);
         assert_eq!(exit_code(&missed(&[Kind::Errors, Kind::Conservation]), &fine), 1);

@@ -20,10 +20,12 @@ use super::journal::{Journal, Promise, PromisedCoupon, PromisedLine, now};
 use super::judge::Line;
 use super::members::Member;
 use super::progress;
+use super::room::{Opened, PlaceTold};
 use super::sale::{Left, OnSale};
 use super::scenario::{Scenario, Step};
 use super::shop::Sku;
 use super::stats::{Recorder, locked};
+use super::streams::FirstTold;
 use super::wire::Status;
 
 /// A cart and the right to use it.
@@ -41,6 +43,8 @@ pub struct Cart {
     pub lines: Vec<Line>,
     /// The coupon in it.
     pub coupon: Option<Carried>,
+    /// By what it was let in, where there is a room.
+    pub entry: Option<Token>,
 }
 
 /// An order that a buyer was told of.
@@ -69,6 +73,8 @@ pub struct Ledger {
     pub turned_away: Mutex<Vec<Vec<Line>>>,
     /// What the coupon would have taken off for those who were refused because it is used up.
     pub without_coupon: Mutex<Vec<Decimal>>,
+    /// The places in the line of a room.
+    pub places: Mutex<Vec<PlaceTold>>,
 }
 
 /// Both bodies of a checkout.
@@ -127,14 +133,20 @@ pub struct Run {
     pub admin: Option<Token>,
     /// The SKUs that are bought.
     pub skus: Vec<Sku>,
+    /// The shop was there already, and nobody else buys from it.
+    pub is_prepared: bool,
     /// The sales that it has put on.
     pub sales: Vec<OnSale>,
+    /// The room that it has opened.
+    pub room: Option<Opened>,
     /// The coupon that it has made; or those that promises speak of.
     pub coupons: Vec<Offered>,
     /// Those who come with an account, by session.
     pub members: BTreeMap<u64, Member>,
     /// What is left of both for good.
     pub left: Left,
+    /// Who was told first of what streams tell.
+    pub first_told: FirstTold,
     /// What buyers were told.
     pub charge_log: Ledger,
     /// What checkouts send.
@@ -164,10 +176,13 @@ impl Run {
             wire,
             admin,
             skus: Vec::new(),
+            is_prepared: false,
             sales: Vec::new(),
+            room: None,
             coupons: Vec::new(),
             members: BTreeMap::new(),
             left: Left::default(),
+            first_told: FirstTold::default(),
             charge_log: Ledger::default(),
             stop: CancellationToken::new(),
             settled_ms: AtomicU64::new(0),

@@ -17,6 +17,7 @@ use super::coupon::{self, Unused};
 use super::judge::{Found, Line, OrderFacts};
 use super::messages::Order;
 use super::people::MOST_ALIASES;
+use super::room::{Opened, Room};
 use super::run::Run;
 use super::sale_checks::SaleFacts;
 use super::scenario::Shop;
@@ -49,6 +50,9 @@ pub struct Sale {
     /// Who is refused while pieces are held for others comes again for so long.
     #[serde(default = "patience")]
     pub patience: Time,
+    /// By which alone one comes to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
 }
 
 fn one() -> u32 {
@@ -71,7 +75,7 @@ impl Sale {
         if !(1..=MOST_ALIASES).contains(&self.aliases) {
             return Err(format!("shop: sale: from 1 to {MOST_ALIASES} aliases"));
         }
-        Ok(())
+        self.room.as_ref().map_or(Ok(()), Room::validate)
     }
 }
 
@@ -104,7 +108,13 @@ pub struct OnSale {
 }
 
 /// Puts these SKUs on sale, running at once; in as many sales as there are vendors, or more where one has many.
-pub async fn put_on(desk: &mut Desk, shop: &Shop, sale: &Sale, skus: &[Sku]) -> anyhow::Result<Vec<OnSale>> {
+pub async fn put_on(
+    desk: &mut Desk,
+    shop: &Shop,
+    sale: &Sale,
+    room: Option<&Opened>,
+    skus: &[Sku],
+) -> anyhow::Result<Vec<OnSale>> {
     let mut by_vendor: BTreeMap<&str, Vec<&Sku>> = BTreeMap::new();
     for sku in skus {
         by_vendor.entry(&sku.vendor).or_default().push(sku);
@@ -113,7 +123,10 @@ pub async fn put_on(desk: &mut Desk, shop: &Shop, sale: &Sale, skus: &[Sku]) -> 
     let mut sales = Vec::new();
     for (vendor, skus) in by_vendor {
         for skus in skus.chunks(SKUS_PER_SALE) {
-            let body = written(&moment(WINDOW.0)?, &moment(WINDOW.1)?, sale, &price, skus);
+            let mut body = written(&moment(WINDOW.0)?, &moment(WINDOW.1)?, sale, &price, skus);
+            if let Some(room) = room {
+                body["room_id"] = room.id.clone().into();
+            }
             let made: Made =
                 desk.post(format!("/v1/vendors/{vendor}/sales"), &body).await.context("could not make a sale")?;
             sales.push(OnSale { id: made.id, vendor: vendor.to_owned() });
@@ -222,7 +235,7 @@ pub async fn facts(run: &Run, orders: &[OrderFacts], unsure: &[Line]) -> anyhow:
     let exact = !run.sales.is_empty();
     let sales: Vec<OnSale> = if exact { run.sales.clone() } else { of_orders(orders) };
     let wanted = match (&run.scenario.shop.sale, exact) {
-        (Some(sale), true) => Some((sale, half_price(&run.scenario.shop)?)),
+        (Some(sale), true) if !run.is_prepared => Some((sale, half_price(&run.scenario.shop)?)),
         _ => None,
     };
     let mut desk = Desk::of(run);
@@ -282,7 +295,7 @@ mod tests {
     use super::*;
 
     fn sale(aliases: u32) -> Sale {
-        Sale { allotment: 5, limit: Some(2), aliases, patience: patience() }
+        Sale { allotment: 5, limit: Some(2), aliases, patience: patience(), room: None }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::arrivals::{Spacing, Stage};
 use super::coupon::Coupon;
 use super::members::{self, Wholesale};
 use super::people::People;
+use super::room;
 use super::sale::Sale;
 use super::stats::Call;
 use super::think::ThinkTime;
@@ -199,6 +200,16 @@ pub enum Step {
         #[serde(default = "one")]
         times: u32,
     },
+    /// Watch the stream of events of the SKU that will be bought.
+    Watch {
+        #[serde(default)]
+        think: ThinkTime,
+        #[serde(default)]
+        abandon: Share,
+        /// For so long.
+        #[serde(rename = "for")]
+        lasts: ThinkTime,
+    },
     /// Make a cart, then put in its lines.
     Fill {
         #[serde(default)]
@@ -211,6 +222,16 @@ pub enum Step {
         /// For all sessions before the first begins; not measured.
         #[serde(default)]
         beforehand: bool,
+    },
+    /// Wait in the room of the sale until let in.
+    WaitInLine {
+        #[serde(default)]
+        think: ThinkTime,
+        #[serde(default)]
+        abandon: Share,
+        /// Who is not let in by then leaves.
+        #[serde(default = "room::patience")]
+        patience: Time,
     },
     /// POST the checkout.
     CheckOut {
@@ -336,9 +357,14 @@ pub enum Which {
     Every,
     Connect,
     Browse,
+    Watch,
+    ToldLater,
     CreateCart,
     SetLine,
     SetCoupon,
+    JoinLine,
+    Place,
+    Enter,
     Checkout,
     Poll,
     CheckoutToEnd,
@@ -351,9 +377,14 @@ impl Which {
             Which::Every => None,
             Which::Connect => Some(Call::Connect),
             Which::Browse => Some(Call::Browse),
+            Which::Watch => Some(Call::Watch),
+            Which::ToldLater => Some(Call::ToldLater),
             Which::CreateCart => Some(Call::CreateCart),
             Which::SetLine => Some(Call::SetLine),
             Which::SetCoupon => Some(Call::SetCoupon),
+            Which::JoinLine => Some(Call::JoinLine),
+            Which::Place => Some(Call::Place),
+            Which::Enter => Some(Call::Enter),
             Which::Checkout => Some(Call::Checkout),
             Which::Poll => Some(Call::Poll),
             Which::CheckoutToEnd => Some(Call::ToTheEnd),
@@ -378,7 +409,9 @@ impl Step {
     pub fn think(&self) -> &ThinkTime {
         match self {
             Step::Browse { think, .. }
+            | Step::Watch { think, .. }
             | Step::Fill { think, .. }
+            | Step::WaitInLine { think, .. }
             | Step::CheckOut { think, .. }
             | Step::Poll { think, .. }
             | Step::Rest { think, .. } => think,
@@ -389,7 +422,9 @@ impl Step {
     pub fn abandon(&self) -> Share {
         match self {
             Step::Browse { abandon, .. }
+            | Step::Watch { abandon, .. }
             | Step::Fill { abandon, .. }
+            | Step::WaitInLine { abandon, .. }
             | Step::CheckOut { abandon, .. }
             | Step::Poll { abandon, .. }
             | Step::Rest { abandon, .. } => *abandon,
@@ -403,6 +438,23 @@ impl Scenario {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("could not read the scenario {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} is no scenario", path.display()))
+    }
+
+    /// Reads a file that says nothing of a shop, for this one.
+    #[allow(dead_code, reason = "haat rehearse does")]
+    pub fn read_for(path: &Path, shop: Shop) -> anyhow::Result<Self> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("could not read the scenario {}", path.display()))?;
+        let read = || {
+            let scenario: Scenario = toml::from_str(&text)?;
+            if scenario.shop != Shop::default() {
+                bail!("shop: it is there already: leave it out");
+            }
+            let scenario = Scenario { shop, ..scenario };
+            scenario.validate().map_err(anyhow::Error::msg)?;
+            anyhow::Ok(scenario)
+        };
+        read().with_context(|| format!("{} is no scenario", path.display()))
     }
 
     /// Reads the text of a file.
@@ -510,7 +562,8 @@ impl Scenario {
     }
 
     fn validate_steps(&self) -> Result<(), String> {
-        let (mut filled, mut checked_out, mut polled) = (false, false, false);
+        let (mut filled, mut let_in, mut checked_out, mut polled) = (false, false, false, false);
+        let has_room = self.shop.sale.as_ref().is_some_and(|sale| sale.room.is_some());
         if self.steps.is_empty() {
             return Err("steps: a session does something".into());
         }
@@ -520,11 +573,19 @@ impl Scenario {
             match step {
                 Step::Browse { times: 0, .. } => return wrong("browse at least once"),
                 Step::Browse { .. } | Step::Rest { .. } => {}
+                Step::Watch { lasts, .. } => lasts.validate().or_else(|said| wrong(&said))?,
                 Step::Fill { .. } if filled => return wrong("a session fills one cart"),
                 Step::Fill { beforehand: true, .. } if place > 0 => return wrong("what is beforehand comes first"),
                 Step::Fill { between, .. } => {
                     between.validate().or_else(|said| wrong(&said))?;
                     filled = true;
+                }
+                Step::WaitInLine { .. } if !has_room => return wrong("there is no shop.sale.room to wait in"),
+                Step::WaitInLine { .. } if !filled => return wrong("a guest waits with a cart: fill one before"),
+                Step::WaitInLine { .. } if let_in || checked_out => return wrong("one waits once, before a check-out"),
+                Step::WaitInLine { .. } => let_in = true,
+                Step::CheckOut { .. } if has_room && !let_in => {
+                    return wrong("without an entry the sale sells nothing");
                 }
                 Step::CheckOut { .. } if !filled => return wrong("a cart is filled before it is checked out"),
                 Step::CheckOut { .. } if checked_out => return wrong("a session checks out once"),

@@ -52,7 +52,7 @@ fn a_file_is_read_with_its_defaults() {
     assert_eq!(sale.arrival.sessions(), Some(500 + 6000 + 500));
     assert_eq!((sale.shop.stock, sale.shop.skus), (20_000, 1));
     let patience = Time(Duration::from_secs(60));
-    assert_eq!(sale.shop.sale, Some(Sale { allotment: 500, limit: Some(2), aliases: 3, patience }));
+    assert_eq!(sale.shop.sale, Some(Sale { allotment: 500, limit: Some(2), aliases: 3, patience, room: None }));
     assert_eq!(sale.connections, Connections::default());
     assert_eq!(sale.objectives.p95[&Which::Checkout], Time(Duration::from_millis(280)));
     assert_eq!(sale.objectives.errors, Share(0.1));
@@ -141,4 +141,60 @@ fn the_files_that_come_with_it_are_scenarios() {
         read += 1;
     }
     assert!(read >= 3, "{read}");
+}
+
+const ROOM: &str = r#"
+name = "room"
+
+[shop]
+stock = 50
+sale = { allotment = 50, room = { capacity = 5, admit_per_minute = 600 } }
+
+[arrival]
+model = "closed"
+users = 5
+
+[[steps]]
+do = "watch"
+for = "1s..3s"
+
+[[steps]]
+do = "fill"
+
+[[steps]]
+do = "wait-in-line"
+
+[[steps]]
+do = "check-out"
+"#;
+
+#[test]
+fn a_room_is_read_with_its_defaults() {
+    let scenario = Scenario::parse(ROOM).expect("a scenario");
+    let room = scenario.shop.sale.as_ref().and_then(|sale| sale.room.clone()).expect("a room");
+    let seconds = |seconds| Time(Duration::from_secs(seconds));
+    assert_eq!((room.capacity, room.admit_per_minute), (5, 600));
+    assert_eq!((room.claim, room.slot, room.opens_in), (seconds(120), seconds(600), Time::default()));
+    let Step::WaitInLine { patience, .. } = &scenario.steps[2] else { panic!("{:?}", scenario.steps) };
+    assert_eq!(*patience, seconds(600));
+    let text = serde_json::to_string(&scenario).expect("text");
+    assert_eq!(serde_json::from_str::<Scenario>(&text).expect("the same"), scenario);
+}
+
+#[test]
+fn a_line_is_waited_in_where_there_is_one() {
+    let line = "[[steps]]\ndo = \"wait-in-line\"\n";
+    for (from, to, said) in [
+        (", room = { capacity = 5, admit_per_minute = 600 }", "", "there is no shop.sale.room to wait in"),
+        (line, "", "without an entry the sale sells nothing"),
+        ("[[steps]]\ndo = \"fill\"\n", "", "a guest waits with a cart"),
+        (line, &line.repeat(2), "one waits once, before a check-out"),
+        ("capacity = 5", "capacity = 0", "a capacity from 1 to 100,000"),
+        ("for = \"1s..3s\"", "", "missing field `for`"),
+        ("for = \"1s..3s\"", "for = { distribution = \"exponential\", mean = \"0s\" }", "mean"),
+    ] {
+        assert!(ROOM.contains(from), "{from}");
+        let refused = Scenario::parse(&ROOM.replace(from, to)).expect_err(said);
+        assert!(format!("{refused:#}").contains(said), "{refused:#} does not say {said}");
+    }
 }

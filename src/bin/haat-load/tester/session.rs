@@ -9,11 +9,13 @@ use super::buyer::{
     set_line,
 };
 use super::client::{Ask, Caller};
+use super::room::{self, Waiting};
 use super::run::{Cart, Run, Told, rest_until};
 use super::sale::ComesAgain;
 use super::scenario::{RetryWhen, Step};
 use super::shop::new_key;
 use super::stats::{Call, locked};
+use super::streams::watch;
 use super::think::ThinkTime;
 use super::values::Random;
 
@@ -24,6 +26,8 @@ struct Visit {
     number: u64,
     cart: Option<Arc<Cart>>,
     placed: Option<Placed>,
+    /// Its place in the line of a room.
+    waiting: Option<Box<Waiting>>,
     /// When its checkout was meant to be sent.
     checkout_due: Option<Instant>,
     polled: bool,
@@ -40,6 +44,9 @@ pub async fn session(
 ) -> Option<Cow<'static, str>> {
     let mut visit = Visit { number, cart, ..Visit::default() };
     let went = steps(run, caller, due, &mut visit).await;
+    if let Some(waiting) = visit.waiting.take() {
+        Box::pin(give_up_place(run, caller, &visit, *waiting)).await;
+    }
     if let (Some(cart), Some(placed)) = (visit.cart.take(), visit.placed.take()) {
         let status = placed.status;
         run.told(Told { id: placed.order, cart, status });
@@ -70,6 +77,14 @@ pub async fn fill_beforehand(run: &Run, caller: &mut Caller, number: u64) -> Res
     }
     cart.coupon = put_coupon(run, caller, &cart, Instant::now()).await?;
     Ok(cart)
+}
+
+/// Whoever has nothing more to do in a room makes room for others; who was called away, or whose order may be paid, does not.
+async fn give_up_place(run: &Run, caller: &mut Caller, visit: &Visit, mut waiting: Waiting) {
+    if let (Some(cart), None, false) = (&visit.cart, &visit.placed, run.stop.is_cancelled()) {
+        waiting.leave(caller, cart).await;
+    }
+    locked(&run.charge_log.places).push(waiting.told);
 }
 
 async fn steps(run: &Run, caller: &mut Caller, due: Instant, visit: &mut Visit) -> Result<(), Stop> {
@@ -133,6 +148,13 @@ async fn one(
                 began.after = Instant::now();
             }
         }
+        Step::Watch { lasts, .. } => {
+            let until = lasts.draw(random);
+            let due = began.thought(run, random).await?;
+            let sku = lines.first().or(visit.cart.as_ref().and_then(|cart| cart.lines.first()));
+            // On the heap: the state of all who do not watch would wait for those who do.
+            Box::pin(watch(run, caller, sku.map_or(0, |line| line.sku), due, due + until)).await?;
+        }
         Step::Fill { beforehand: true, .. } => lines.clear(),
         Step::Fill { between, .. } => {
             let due = began.thought(run, random).await?;
@@ -147,6 +169,14 @@ async fn one(
             }
             visit.cart = Some(Arc::new(cart));
         }
+        Step::WaitInLine { patience, .. } => {
+            let due = began.thought(run, random).await?;
+            let Some(cart) = visit.cart.clone() else {
+                return Err(Stop::Unexpected(Call::CreateCart));
+            };
+            visit.cart =
+                Some(Arc::new(Box::pin(room::wait(run, caller, &cart, *patience, due, &mut visit.waiting)).await?));
+        }
         Step::CheckOut { decline, retry, retry_when, key, wait, .. } => {
             let (declined, twice) = (random.percent(decline.0), random.percent(retry.0));
             let due = began.thought(run, random).await?;
@@ -160,6 +190,9 @@ async fn one(
             let Ok(ask) = body.and_then(|body| checkout_ask(&cart, body, key, *wait)) else {
                 return Err(Stop::Unexpected(Call::Checkout));
             };
+            if let Some(waiting) = &mut visit.waiting {
+                waiting.may_be_out();
+            }
             // On the heap: few do it, and the state of all waits for them otherwise.
             let placed = match (twice, retry_when) {
                 (false, _) => checkout(run, caller, &cart, &ask, due).await,

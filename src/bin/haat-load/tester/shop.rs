@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::client::{Answer, Ask, Caller, Link, Target, Token, Wire};
+use super::copy::Prepared;
 use super::coupon;
 use super::http1::dial;
 use super::members;
+use super::room;
 use super::run::Run;
 use super::sale;
 use super::scenario::Shop;
@@ -61,10 +63,15 @@ pub async fn reach(run: &Run) -> anyhow::Result<()> {
     }
 }
 
-/// Makes the shop that the command line describes, or reads the SKUs it names.
-pub async fn open(run: &mut Run) -> anyhow::Result<()> {
+/// Makes the shop that the command line describes, or reads the SKUs it names; or takes one that is there already.
+pub async fn open(run: &mut Run, prepared: Option<Prepared>) -> anyhow::Result<()> {
     let mut desk = Desk::of(run);
-    let mut skus = if run.cli.existing.is_empty() {
+    run.is_prepared = prepared.is_some();
+    let makes = prepared.is_none() && run.cli.existing.is_empty();
+    let mut skus = if let Some(prepared) = prepared {
+        (run.sales, run.room) = (prepared.sales, prepared.room);
+        prepared.skus
+    } else if makes {
         desk.make(&run.scenario.shop).await?
     } else {
         let mut skus = Vec::new();
@@ -79,13 +86,14 @@ pub async fn open(run: &mut Run) -> anyhow::Result<()> {
             sku.before = Some(desk.stock(sku).await?);
         }
     }
-    if let (Some(sale), true) = (&run.scenario.shop.sale, run.cli.existing.is_empty()) {
-        run.sales = sale::put_on(&mut desk, &run.scenario.shop, sale, &skus).await?;
+    if let (Some(sale), true) = (&run.scenario.shop.sale, makes) {
+        run.room = room::open(&mut desk, &run.scenario.shop).await.context("could not open a room")?;
+        run.sales = sale::put_on(&mut desk, &run.scenario.shop, sale, run.room.as_ref(), &skus).await?;
     }
-    if let (Some(coupon), true) = (&run.scenario.shop.coupon, run.cli.existing.is_empty()) {
+    if let (Some(coupon), true) = (&run.scenario.shop.coupon, makes) {
         run.coupons = vec![coupon::make(&mut desk, &run.scenario.shop, coupon).await?];
     }
-    if let (Some(wholesale), true) = (&run.scenario.shop.wholesale, run.cli.existing.is_empty()) {
+    if let (Some(wholesale), true) = (&run.scenario.shop.wholesale, makes) {
         let terms = wholesale.terms(&run.scenario)?;
         for sku in &skus {
             let path = format!("/v1/vendors/{}/skus/{}", sku.vendor, sku.id);
@@ -181,7 +189,8 @@ impl Desk {
         Ok(sku.available.unwrap_or_default())
     }
 
-    async fn get<T: DeserializeOwned>(&mut self, path: String) -> anyhow::Result<T> {
+    /// A GET.
+    pub async fn get<T: DeserializeOwned>(&mut self, path: String) -> anyhow::Result<T> {
         let ask = Ask::get(path, self.admin.as_ref())?;
         self.must(&ask).await
     }

@@ -17,12 +17,24 @@ pub enum Call {
     Connect,
     /// GET a SKU.
     Browse,
+    /// GET a stream of events, until it tells how things stand.
+    Watch,
+    /// No call: from the moment at which the first stream of a process was told of a change until another one was.
+    ToldLater,
     /// POST a cart.
     CreateCart,
     /// PUT a line.
     SetLine,
     /// PUT a coupon's code, or DELETE it.
     SetCoupon,
+    /// POST a ticket of a room.
+    JoinLine,
+    /// GET a place in its line.
+    Place,
+    /// POST to come in.
+    Enter,
+    /// DELETE a place, or the slot inside.
+    LeaveLine,
     /// POST a checkout.
     Checkout,
     /// GET an order.
@@ -41,9 +53,15 @@ impl Call {
         match self {
             Call::Connect => "connect",
             Call::Browse => "browse",
+            Call::Watch => "watch",
+            Call::ToldLater => "told after first",
             Call::CreateCart => "create cart",
             Call::SetLine => "set line",
             Call::SetCoupon => "set coupon",
+            Call::JoinLine => "join line",
+            Call::Place => "place in line",
+            Call::Enter => "enter",
+            Call::LeaveLine => "leave line",
             Call::Checkout => "checkout",
             Call::Poll => "poll",
             Call::ToTheEnd => "checkout to end",
@@ -54,7 +72,7 @@ impl Call {
 
     /// Whether it is a request of a buyer.
     pub fn is_request(self) -> bool {
-        matches!(self, Call::Browse | Call::CreateCart | Call::SetLine | Call::SetCoupon | Call::Checkout | Call::Poll)
+        !matches!(self, Call::Connect | Call::ToldLater | Call::ToTheEnd | Call::BackOffice | Call::Behind)
     }
 }
 

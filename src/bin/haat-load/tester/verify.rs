@@ -102,7 +102,7 @@ fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
             let (id, bearer, person) = (promise.cart.clone(), admin.clone(), promise.person);
             orders.push(Told {
                 id: promise.order.clone(),
-                cart: Arc::new(Cart { id, bearer, wholesale: false, person, lines, coupon }),
+                cart: Arc::new(Cart { id, bearer, wholesale: false, person, lines, coupon, entry: None }),
                 status: Status::Unknown,
             });
             orders.len() - 1
