@@ -19,6 +19,8 @@ mod random;
 mod refunds;
 #[path = "model/returned.rs"]
 mod returned;
+#[path = "model/rooms.rs"]
+mod rooms;
 #[path = "model/sales.rs"]
 mod sales;
 #[path = "model/slots.rs"]

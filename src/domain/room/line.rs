@@ -166,7 +166,9 @@ pub(super) struct Line {
     calls_from: Timestamp,
     drawn: Lane,
     numbered: Lane,
-    /// The numbers of those who have one.
+    /// The draws of those whose draw counts.
+    draws: HashMap<u64, u64>,
+    /// The numbers of all others. That these are two tables spares a third of them.
     numbers: HashMap<u64, u64>,
     /// The number that the next one gets.
     pub(super) next_number: u64,
@@ -199,6 +201,7 @@ impl Line {
             calls_from: now.plus_millis(grace_ms),
             drawn: Lane::default(),
             numbered: Lane::default(),
+            draws: HashMap::default(),
             numbers: HashMap::default(),
             next_number,
             returning: VecDeque::new(),
@@ -214,8 +217,8 @@ impl Line {
     /// eighths of them.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let numbers = (self.numbers.capacity() * 8).div_ceil(7) * (size_of::<(u64, u64)>() + 1);
-        self.drawn.bytes() + self.numbered.bytes() + numbers
+        let table = |table: &HashMap<u64, u64>| (table.capacity() * 8).div_ceil(7) * (size_of::<(u64, u64)>() + 1);
+        self.drawn.bytes() + self.numbered.bytes() + table(&self.draws) + table(&self.numbers)
     }
 
     fn seconds(&self, now: Timestamp) -> u32 {
@@ -266,9 +269,24 @@ impl Line {
         (self.drawn.waiting + self.numbered.waiting + self.returning.len()) as u64
     }
 
-    /// The number that they have.
-    pub(super) fn number_of(&self, key: u64) -> Option<u64> {
-        self.numbers.get(&key).copied()
+    /// The place that they have, or had last.
+    pub(super) fn place_of(&self, key: u64) -> Option<Place> {
+        let draw = || self.draws.get(&key).map(|draw| Place::Drawn(*draw));
+        self.numbers.get(&key).map(|number| Place::Numbered(*number)).or_else(draw)
+    }
+
+    /// This place of theirs counts, and no other does.
+    fn counts(&mut self, key: u64, place: Place) {
+        match place {
+            Place::Drawn(draw) => {
+                self.draws.insert(key, draw);
+                self.numbers.remove(&key);
+            }
+            Place::Numbered(number) => {
+                self.numbers.insert(key, number);
+                self.draws.remove(&key);
+            }
+        }
     }
 
     /// How many wait before this place, which waits.
@@ -297,35 +315,39 @@ impl Line {
         let seen = self.seconds(now);
         let (lane, at) = self.lane_mut(place);
         lane.put(Spot { place: at, key, seen, poll: 0, standing: Standing::Waiting, has_returned: false });
-        let Place::Numbered(number) = place else { return };
-        // Who did not bring a number along after a start has got another: the lower one counts.
-        let other = self.numbers.insert(key, number).filter(|other| *other != number);
-        let Some(other) = other.filter(|other| self.get(Place::Numbered(*other)).is_some_and(Spot::is_in_line)) else {
-            return;
-        };
-        self.numbers.insert(key, number.min(other));
-        self.is_gone(Place::Numbered(number.max(other)));
+        // Who did not bring a place along after a start has got another: the earlier one counts.
+        let other = self.place_of(key).filter(|other| *other != place);
+        match other.filter(|other| self.get(*other).is_some_and(Spot::is_in_line)) {
+            None => self.counts(key, place),
+            Some(other) => {
+                self.counts(key, place.min(other));
+                self.is_gone(place.max(other));
+            }
+        }
     }
 
     /// They wait again, as before: nobody was called yet when they left.
-    pub(super) fn wait_again(&mut self, place: Place) {
+    pub(super) fn wait_again(&mut self, place: Place, now: Timestamp) {
         self.change(place, |spot| spot.standing = Standing::Waiting);
+        self.asked(place, now);
     }
 
-    /// They have asked. In how many seconds it would have been in time, where it was too soon: then it does not count.
-    pub(super) fn asked(&mut self, place: Place, now: Timestamp) -> Option<u32> {
-        let seconds = self.seconds(now);
-        let spot = self.get(place)?;
-        if matches!(spot.standing, Standing::Missed | Standing::Gone) {
-            return None;
-        }
+    /// In how many seconds it would be in time that they ask, where it is too soon.
+    pub(super) fn too_soon(&self, place: Place, now: Timestamp) -> Option<u32> {
+        let (seconds, spot) = (self.seconds(now), self.get(place)?);
         let may_ask_at = spot.seen.saturating_add(u32::from(spot.poll));
         // A second is for the way there.
-        if seconds.saturating_add(1) < may_ask_at {
-            return Some(may_ask_at - seconds);
-        }
-        self.change(place, |spot| spot.seen = seconds);
-        None
+        (spot.is_in_line() && seconds.saturating_add(1) < may_ask_at).then(|| may_ask_at - seconds)
+    }
+
+    /// They have asked. Whoever is told anew when to ask again has asked: else they would be silent for longer than they know.
+    pub(super) fn asked(&mut self, place: Place, now: Timestamp) {
+        let seconds = self.seconds(now);
+        self.change(place, |spot| {
+            if spot.is_in_line() {
+                spot.seen = seconds;
+            }
+        });
     }
 
     /// They were told to ask again in so many seconds.
@@ -389,7 +411,8 @@ impl Line {
 
     fn empty(&mut self) {
         (self.drawn, self.numbered) = (Lane::default(), Lane::default());
-        (self.numbers, self.returning, self.called) = (HashMap::default(), VecDeque::new(), BTreeMap::new());
+        (self.draws, self.numbers) = (HashMap::default(), HashMap::default());
+        (self.returning, self.called) = (VecDeque::new(), BTreeMap::new());
         self.next_missed = None;
     }
 
@@ -398,11 +421,11 @@ impl Line {
         let now = now.max(self.now);
         self.now = now;
         if self.next_missed.is_some_and(|at| at <= now) {
-            let over: Vec<Place> =
-                self.called.iter().filter(|(_, until)| **until <= now).map(|(place, _)| *place).collect();
-            for place in over {
+            let over = self.called.iter().filter(|(_, until)| **until <= now).map(|(place, until)| (*place, *until));
+            for (place, until) in over.collect::<Vec<_>>() {
                 self.called.remove(&place);
-                self.has_missed(place, now);
+                // However late that is seen: nobody may have asked meanwhile.
+                self.has_missed(place, until);
             }
             self.next_missed = self.called.values().min().copied();
         }

@@ -164,11 +164,12 @@ impl Room {
             return Ok(slot.place);
         }
         let (Some(is), Some(line)) = (&self.is, &mut self.line) else { return Err(Reject::RoomUnknown) };
+        let status = is.terms.status(now);
+        if status == RoomStatus::Closed {
+            return Err(Reject::RoomClosed);
+        }
         let key = entrant.key();
-        let has = line.number_of(key).map(Place::Numbered);
-        let drawn = Place::Drawn(draw);
-        let has = has.or_else(|| line.get(drawn).filter(|spot| spot.key == key).map(|_| drawn));
-        if let Some((place, spot)) = has.and_then(|place| Some((place, *line.get(place)?))) {
+        if let Some((place, spot)) = line.place_of(key).and_then(|place| Some((place, *line.get(place)?))) {
             match spot.standing {
                 Standing::Waiting | Standing::Returning | Standing::Called => {
                     line.asked(place, now);
@@ -178,35 +179,31 @@ impl Room {
                     line.comes_back(place, now);
                     return Ok(place);
                 }
-                Standing::Gone if is.terms.status(now) == RoomStatus::Scheduled => {
-                    line.wait_again(place);
+                Standing::Gone if status == RoomStatus::Scheduled => {
+                    line.wait_again(place, now);
                     return Ok(place);
                 }
                 Standing::Missed | Standing::Gone => {}
             }
         }
-        let status = is.terms.status(now);
-        if status != RoomStatus::Closed && line.places() >= limits::ROOM_PLACES {
+        if line.places() >= limits::ROOM_PLACES {
             return Err(Reject::TooMany { what: "places in one waiting room".into(), limit: limits::ROOM_PLACES });
         }
-        match status {
-            RoomStatus::Closed => Err(Reject::RoomClosed),
-            RoomStatus::Scheduled => {
-                line.put(drawn, key, now);
-                Ok(drawn)
-            }
-            RoomStatus::Open => {
-                let place = Place::Numbered(line.next_number);
-                line.next_number += 1;
-                line.put(place, key, now);
-                Ok(place)
-            }
-        }
+        let place = if status == RoomStatus::Scheduled {
+            Place::Drawn(draw)
+        } else {
+            let number = line.next_number;
+            line.next_number += 1;
+            Place::Numbered(number)
+        };
+        line.put(place, key, now);
+        Ok(place)
     }
 
-    /// Somebody says that they have this place: they are there.
-    fn is_there(&mut self, entrant: Entrant, place: Place, now: Timestamp) -> Option<u32> {
-        let used = self.has_used(place);
+    /// Somebody says that they have this place: they are there. In how many seconds it would have been in time, where they look too soon.
+    fn is_there(&mut self, entrant: Entrant, place: Place, looks: bool, now: Timestamp) -> Option<u32> {
+        // Who is in does not wait as well, though they found another place of theirs after a start.
+        let cannot_wait = self.has_used(place) || self.slot_of(entrant, now).is_some();
         let (is, line) = (self.is.as_ref()?, self.line.as_mut()?);
         if is.terms.status(now) == RoomStatus::Closed {
             return None;
@@ -214,11 +211,18 @@ impl Room {
         // A place that was never given out was given by nobody.
         let is_place =
             matches!(place, Place::Drawn(_)) || matches!(place, Place::Numbered(number) if number < line.next_number);
-        if !used && is_place && line.get(place).is_none() {
+        if !cannot_wait && is_place && line.get(place).is_none() {
             line.put(place, entrant.key(), now);
         }
         let is_theirs = line.get(place).is_some_and(|spot| spot.key == entrant.key());
-        if is_theirs { line.asked(place, now) } else { None }
+        if !is_theirs {
+            return None;
+        }
+        let too_soon = line.too_soon(place, now).filter(|_| looks);
+        if too_soon.is_none() {
+            line.asked(place, now);
+        }
+        too_soon
     }
 
     /// How a place stands.
@@ -326,9 +330,9 @@ impl Decides for Room {
                 self.heard = self.join(*entrant, *draw, now).map(|place| Heard::Place(*entrant, place, None));
             }
             RoomCommand::Look { entrant, place } | RoomCommand::Enter { entrant, place } => {
-                let too_soon = self.is_there(*entrant, *place, now);
                 let looks = matches!(command, RoomCommand::Look { .. });
-                self.heard = Ok(Heard::Place(*entrant, *place, too_soon.filter(|_| looks)));
+                let too_soon = self.is_there(*entrant, *place, looks, now);
+                self.heard = Ok(Heard::Place(*entrant, *place, too_soon));
             }
             RoomCommand::Leave { entrant, place } => {
                 if let Some(line) = &mut self.line

@@ -314,12 +314,69 @@ fn nobody_has_two_places() {
     assert_eq!(world.room.view().expect("it is there").waiting, 2);
 }
 
+/// Nor has anybody who was drawn, or who is in already.
+#[test]
+fn who_took_a_number_and_finds_the_draw_has_one_place() {
+    let mut world = World::new(terms(1));
+    world.now_ms = OPENS - SECOND;
+    let drawn = world.join(guest(1), 50).place;
+    world.dies(true);
+    world.now_ms = OPENS;
+    let number = world.join(guest(1), 50).place;
+    assert!(number > drawn, "nothing is known of those who waited");
+    assert_eq!(world.look(guest(1), drawn).status, Waiting);
+    assert_eq!(world.look(guest(1), number).status, Left);
+    world.dies(true);
+    assert_eq!(world.look(guest(1), number).status, Waiting);
+    assert_eq!(world.look(guest(1), drawn).status, Waiting);
+    assert_eq!(world.look(guest(1), number).status, Left);
+    world.dies(true);
+    assert_eq!(world.look(guest(1), number).status, Waiting);
+    world.later(60);
+    assert_eq!(world.look(guest(1), number).status, Called);
+    let slot = world.enter(guest(1), number).expect("called");
+    assert_eq!(world.look(guest(1), drawn).status, Left);
+    assert_eq!(world.enter(guest(1), drawn), Err(Reject::NotCalled));
+    assert_eq!(world.enter(guest(1), number), Ok(slot));
+}
+
+/// Whoever comes again before the room opens is told anew when to ask, and is present from then on.
+#[test]
+fn who_comes_again_was_not_silent() {
+    for leaves in [false, true] {
+        let mut world = World::new(terms(1));
+        world.now_ms = OPENS - 50 * SECOND;
+        let place = world.join(guest(1), 50).place;
+        world.now_ms = OPENS - SECOND;
+        if leaves {
+            world.ask(&RoomCommand::Leave { entrant: guest(1), place }).expect("it is theirs");
+        }
+        assert_eq!(world.join(guest(1), 50).poll_after_seconds, 3);
+        world.later(2);
+        assert_eq!(world.join(guest(2), 0).status, Waiting, "{leaves}");
+        assert_eq!(world.look(guest(1), place).status, Called, "{leaves}");
+    }
+}
+
+#[test]
+fn the_time_to_come_back_is_over_though_nobody_asked_meanwhile() {
+    for (later, again) in [(419, Place::Numbered(0)), (420, Place::Numbered(1))] {
+        let mut world = World::open(terms(1));
+        assert_eq!(world.join(guest(1), 0).status, Called);
+        world.later(later);
+        assert_eq!(world.join(guest(1), 0).place, again, "{later}");
+    }
+}
+
 #[test]
 fn a_closed_room_lets_nobody_in_and_keeps_those_who_are() {
     let mut world = World::open(RoomTerms { closes_at: Some(Timestamp::from_millis(OPENS + 10 * SECOND)), ..terms(2) });
     let (inside, called) = (world.join(guest(1), 0).place, world.join(guest(2), 0).place);
+    world.join(guest(4), 0);
     world.enter(guest(1), inside).expect("called");
     world.later(10);
+    let waits = RoomCommand::Join { entrant: guest(4), draw: 0 };
+    assert_eq!(world.ask(&waits), Err(Reject::RoomClosed), "also while nobody else has asked since");
     assert_eq!(world.look(guest(1), inside).status, Admitted);
     assert_eq!(world.look(guest(2), called).status, Closed);
     assert_eq!(world.enter(guest(2), called), Err(Reject::RoomClosed));
@@ -371,7 +428,7 @@ fn a_line_is_a_sorted_list() {
                 list.insert(place, false);
             }
             Some(false) => {
-                line.wait_again(place);
+                line.wait_again(place, now);
                 list.insert(place, true);
             }
         }
