@@ -57,6 +57,7 @@ fn sound() -> Facts {
         prices: None,
         coupons: Vec::new(),
         without_coupon: Vec::new(),
+        room: None,
     }
 }
 
