@@ -67,7 +67,7 @@ impl Van {
         }
         let answer = ask(&mut lock(&self.depot.parcels));
         self.way.point();
-        if world.fault("lost answers of couriers", failing) {
+        if world.fault("lost answers of couriers", (failing * 2).min(750)) {
             return lost("the answer");
         }
         Ok(answer)

@@ -197,11 +197,13 @@ pub async fn wait(
                 let ask = Ask::post(format!("/v1/rooms/{}/tickets", room.id), Some(&cart.bearer), Bytes::new());
                 (Call::JoinLine, ask)
             }
-            Next::Wait(_) if due >= until => return Err(Stop::Refused(TOO_LONG.into())),
             Next::Wait(pause) => {
-                due = Instant::now() + pause;
+                due = (Instant::now() + pause).min(until);
                 if !rest_until(due, Some(&run.stop)).await {
                     return Err(Stop::Stopped);
+                }
+                if due == until {
+                    return Err(Stop::Refused(TOO_LONG.into()));
                 }
                 let place = waiting.as_ref().map_or_else(String::new, |waiting| waiting.path.clone());
                 (Call::Place, Ask::get(place, Some(&cart.bearer)))

@@ -191,7 +191,6 @@ fn a_line_is_waited_in_where_there_is_one() {
         (line, &line.repeat(2), "one waits once, before a check-out"),
         ("capacity = 5", "capacity = 0", "a capacity from 1 to 100,000"),
         ("for = \"1s..3s\"", "", "missing field `for`"),
-        ("for = \"1s..3s\"", "for = { distribution = \"exponential\", mean = \"0s\" }", "mean"),
     ] {
         assert!(ROOM.contains(from), "{from}");
         let refused = Scenario::parse(&ROOM.replace(from, to)).expect_err(said);
