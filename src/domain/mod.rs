@@ -15,6 +15,7 @@ pub mod job;
 pub mod json;
 pub mod kinds;
 pub mod knowledge;
+pub mod loyalty;
 pub mod money;
 pub mod order;
 pub mod payment;

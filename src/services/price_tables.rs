@@ -129,7 +129,8 @@ impl PriceTables {
             }
         }
         let shipping: ShippingTables = shipping.into_iter().collect();
-        show(Tables { tax: tax.map(PreparedTaxes::from), shipping, categories: categories.into_iter().collect() });
+        let categories = categories.into_iter().collect();
+        show(Tables { tax: tax.map(PreparedTaxes::from), shipping, categories, loyalty: None });
         *shown = Some(version);
         Ok(())
     }

@@ -214,7 +214,7 @@ impl Cart {
 
     /// Whether it is known that nobody ships this there: that is certain, whatever the prices are by the time that it is held.
     fn is_served(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>, now: Timestamp) -> Result<(), Reject> {
-        let tables = knowledge.prices.tables();
+        let tables = knowledge.prices.tables().filter(|tables| !tables.is_plain());
         if tables.is_none() && details.chosen().is_empty() {
             return Ok(());
         }

@@ -107,7 +107,7 @@ impl Body {
         let price = |line: &OrderLine| {
             held.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
         };
-        let tables = knowledge.prices.tables().filter(|tables| !tables.is_empty());
+        let tables = knowledge.prices.tables().filter(|tables| !tables.is_plain());
         let is_more = !self.shipping.is_empty() || !self.coupons.is_empty();
         let Some(tables) = tables.or_else(|| is_more.then(Default::default)) else {
             let total = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));

@@ -5,6 +5,7 @@ use super::shipping::ShippingTables;
 use super::tax::{PreparedTaxes, STANDARD};
 use crate::domain::ids::{CategoryId, SkuId, VendorId};
 use crate::domain::knowledge::Availability;
+use crate::domain::loyalty::Programme;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -17,11 +18,18 @@ pub struct Tables {
     pub shipping: ShippingTables,
     /// How categories are taxed, of those of which that is said.
     pub categories: BTreeMap<CategoryId, String>,
+    /// The programme of points; none in a shop that never wrote one.
+    pub loyalty: Option<Programme>,
 }
 
 impl Tables {
-    /// Whether no bill differs by them.
+    /// Whether no order differs by them.
     pub fn is_empty(&self) -> bool {
+        self.is_plain() && self.loyalty.is_none()
+    }
+
+    /// Whether no bill differs by them, of an order that is paid without points.
+    pub fn is_plain(&self) -> bool {
         self.tax.is_none() && self.shipping.is_empty()
     }
 
