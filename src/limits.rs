@@ -549,3 +549,11 @@ pub const REVOKED_KEPT_MS: i64 = 16 * 60 * 1000;
 pub const REVOKED_LOOK_MS: u64 = 2000;
 /// How long the refresh token before the last one is taken, in seconds, unless it is said otherwise.
 pub const REFRESH_GRACE_SECONDS: u64 = 60;
+/// How many points can be asked for, or given, at a time.
+pub const POINTS: i64 = 1_000_000_000_000;
+/// How many of the last lines of what became of a customer's points are kept with them.
+pub const POINT_ITEMS: usize = 50;
+/// How long points live that expired while they were held for an order, or spent for one that came back.
+pub const POINTS_EXTENDED_MS: i64 = 24 * 60 * 60 * 1000;
+/// Over how many local days it is counted for how much a customer bought; and for how many a tier is theirs.
+pub const TIER_DAYS: i32 = 365;

@@ -274,6 +274,8 @@ pub trait Queries: waiting::Waiting {
     ) -> Result<Vec<OrderRow>, StoreError>;
     /// The guests' orders that were placed with the address of this key and did not end unpaid, the newest first.
     async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError>;
+    /// How many points a customer's paid orders are to earn yet.
+    async fn points_pending(&self, of: CustomerId) -> Result<i64, StoreError>;
     /// Products, the newest first (by time, then id), after the given place.
     async fn products(
         &self,

@@ -22,7 +22,7 @@ use haat::domain::cart::{
     CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut, Quote,
     SkuPrice,
 };
-use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
+use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply, PointCommand, PointEvent};
 use haat::domain::details::{Contact, Words};
 use haat::domain::entity::{By, Owner, Principal};
 use haat::domain::hold::CreditKey;
@@ -71,6 +71,8 @@ macro_rules! variants {
 
 #[path = "golden/coupons.rs"]
 mod coupons;
+#[path = "golden/points.rs"]
+mod points;
 #[path = "golden/rooms.rs"]
 mod rooms;
 
@@ -100,6 +102,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
+    PointsTaken = "points_taken", PointsEarned = "points_earned",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
@@ -126,14 +129,46 @@ variants!(CART_COMMANDS, cart_command, CartCommand {
     MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge", PutCoupon = "put_coupon",
     RemoveCoupon = "remove_coupon",
 });
-variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent {
+variants!(CUSTOMER_EVENTS, customer_event_but_of_points, CustomerEvent {
     CartFollowed = "cart_followed", CustomerEdited = "customer_edited", CashOpened = "cash_opened",
-    CashClosed = "cash_closed",
+    CashClosed = "cash_closed", Points = "",
 });
-variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart", Customer = "customer", Done = "done" });
-variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand {
+variants!(POINT_EVENTS, point_event, PointEvent {
+    PointsHeld = "points_held", PointsSpent = "points_spent", PointsReleased = "points_released",
+    PointHoldsClosed = "point_holds_closed", PointsEarned = "points_earned", PointsRestored = "points_restored",
+    PointsTakenBack = "points_taken_back", PostingsClosed = "postings_closed", PointsGiven = "points_given",
+    PointsExpired = "points_expired", TierChanged = "tier_changed",
+});
+variants!(POINT_COMMANDS, point_command, PointCommand {
+    HoldPoints = "hold_points", SpendPoints = "spend_points", ReleasePoints = "release_points",
+    ClosePoints = "close_points", PostPoints = "post_points", ClosePostings = "close_postings",
+    GivePoints = "give_points", SeePoints = "see_points", Tick = "tick",
+});
+
+fn customer_event(value: &CustomerEvent) -> &'static str {
+    match value {
+        CustomerEvent::Points(event) => point_event(event),
+        other => customer_event_but_of_points(other),
+    }
+}
+
+fn customer_command(value: &CustomerCommand) -> &'static str {
+    match value {
+        CustomerCommand::Points(command) => point_command(command),
+        other => customer_command_but_of_points(other),
+    }
+}
+
+/// The names of both, without the empty one that stands for all of the other.
+fn both(own: &[&'static str], of_points: &[&'static str]) -> Vec<&'static str> {
+    own.iter().chain(of_points).copied().filter(|name| !name.is_empty()).collect()
+}
+variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply {
+    Cart = "cart", Customer = "customer", Points = "points", Done = "done",
+});
+variants!(CUSTOMER_COMMANDS, customer_command_but_of_points, CustomerCommand {
     Cart = "cart", NextCart = "next_cart", Show = "show", Edit = "edit",
-    OpenCash = "open_cash", KeepCash = "keep_cash", CloseCash = "close_cash",
+    OpenCash = "open_cash", KeepCash = "keep_cash", CloseCash = "close_cash", Points = "",
 });
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
@@ -185,6 +220,7 @@ fn credit(by_amount: bool) -> Credit {
         vendor: vendor(),
         lines: vec![CreditedLine { sku: sku(0), units, amount }],
         besides: if by_amount { 50 } else { 0 },
+        points_besides: if by_amount { 20 } else { 0 },
         reason: CreditReason::CannotDeliver,
         by: if by_amount { By::of(Principal::SHOP) } else { None },
         shipped: false,
@@ -255,6 +291,8 @@ fn buyer(full: bool) -> Buyer {
         buyer.audience = Audience::Wholesale;
         buyer.exempt = Some(Exemption::Resale);
         buyer.entries = vec![rooms::entry()];
+        buyer.points = Some(points::wanted());
+        buyer.multiplier = Some(15_000);
     }
     buyer
 }
@@ -283,6 +321,7 @@ fn quote() -> Quote {
         contents: 7,
         total: Money::new(256_000, Currency::BDT),
         shipping: vec![(vendor(), shipping_method())],
+        points: Some(500),
         method: Some("sandbox".into()),
         country: "BD".into(),
         region: Some("BD-13".into()),
@@ -297,6 +336,7 @@ fn terms(full: bool) -> CheckoutTerms {
         &Settings { hold_ms: 900_000, payment_ms: 600_000, ..Settings::DEFAULT },
         request.buyer.audience,
         request.buyer.exempt,
+        request.buyer.multiplier,
     )
 }
 
@@ -469,6 +509,7 @@ fn order_events() -> Vec<OrderEvent> {
     );
     events.extend(parcels::events());
     events.extend(cash::events());
+    events.extend(points::events());
     events.extend(slots::events());
     events
 }
@@ -565,6 +606,7 @@ fn order_commands() -> Vec<OrderCommand> {
     commands.push(credit.with_words(Some(Words("two\nlines".into()))));
     commands.extend(parcels::commands());
     commands.extend(cash::commands());
+    commands.extend(points::commands());
     commands.extend(slots::commands());
     commands
 }
@@ -642,7 +684,7 @@ fn every_vendor_event_ever_written_can_be_read() {
 
 #[test]
 fn every_customer_event_ever_written_can_be_read() {
-    golden("events/customer.json", "type", &customer_events(), CUSTOMER_EVENTS, customer_event);
+    golden("events/customer.json", "type", &customer_events(), &both(CUSTOMER_EVENTS, POINT_EVENTS), customer_event);
 }
 
 /// Answers are kept for a day, over an upgrade: a release that cannot read what the one before it answered fails here.
@@ -713,7 +755,7 @@ fn every_refusal_is_told_as_it_was() {
 #[test]
 fn every_command_comes_back_from_its_json() {
     round_trips("type", &cart_commands(), CART_COMMANDS, cart_command);
-    round_trips("type", &customer_commands(), CUSTOMER_COMMANDS, customer_command);
+    round_trips("type", &customer_commands(), &both(CUSTOMER_COMMANDS, POINT_COMMANDS), customer_command);
     round_trips("type", &order_commands(), ORDER_COMMANDS, order_command);
     round_trips("type", &vendor_commands(), VENDOR_COMMANDS, vendor_command);
 }

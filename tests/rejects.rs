@@ -16,7 +16,7 @@ mod world;
 
 use haat::domain::buyer::Audience;
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
-use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent};
+use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent, PointCommand};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, OrderId, ProductId, ShippingMethodId, SkuId, VendorId};
@@ -237,6 +237,7 @@ fn billed(ships: &[(usize, &str)], unit_price: i64, coupon: bool, on_delivery: b
         exempt: None,
         placed_at: Timestamp::default(),
         points: 0,
+        point_value: 0,
     })
     .expect_err("there should be no bill")
 }
@@ -593,7 +594,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail, None));
+            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail, None, None));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
             let mut full = World::shop(1).carts[&cart(0)].entity.clone();
@@ -692,6 +693,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 contents: 0,
                 total: Money::new(1, Currency::BDT),
                 shipping: Vec::new(),
+                points: None,
                 method: None,
                 country: "BD".into(),
                 region: None,
@@ -728,6 +730,19 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::CouponTermsChanged
         | Reject::CouponExhausted
         | Reject::CouponLimitReached { .. } => coupons::rows(reject),
+        // Before the answer to a release that came first.
+        Reject::PointsInsufficient { .. } => {
+            let mut customer = Customer::new(CustomerId::from_uuid(Uuid::from_u128(6)));
+            let order = OrderId::from_uuid(Uuid::from_u128(7));
+            let points = |command| CustomerCommand::Points(command);
+            let release = points(PointCommand::ReleasePoints { order, until: later });
+            let released = customer.decide(&release, &Knowledge::NOTHING, now).expect("a release");
+            released.iter().for_each(|event| customer.apply(event, now));
+            let hold = points(PointCommand::HoldPoints { order, until: later, points: 1 });
+            let told = refusal(&customer, hold, now);
+            assert_eq!(told, Reject::PointsInsufficient { available: 0 });
+            vec![told]
+        }
         Reject::OrderCancelled => {
             let (mut world, order) = checked_out(APPROVE);
             world.deliver();

@@ -4,7 +4,8 @@
 use haat::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{
-    Address, Amounts, OrderLine, OrderStatus, OrderView, PaymentChoice, PaymentStatus, SubOrderStatus, SubOrderView,
+    Address, Amounts, OrderLine, OrderStatus, OrderView, PaymentChoice, PaymentStatus, PointsShown, SubOrderStatus,
+    SubOrderView,
 };
 use haat::domain::time::Timestamp;
 use haat::ports::Clock;
@@ -109,6 +110,7 @@ impl NewOrder {
             coupons: Vec::new(),
             amounts,
             bill: None,
+            points: PointsShown::default(),
             payment_method: self.request.payment.method.clone(),
             payment_status: if paid { PaymentStatus::Captured } else { PaymentStatus::Pending },
             placed_at: self.at,

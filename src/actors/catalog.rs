@@ -7,6 +7,7 @@ use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::entity::Publication;
 use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
+use crate::domain::loyalty::WHOLE;
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::pricing::Tables;
@@ -159,6 +160,8 @@ pub struct CatalogCache {
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
     /// Customers who pay no tax, and why.
     exempt: DashMap<CustomerId, Exemption, foldhash::fast::RandomState>,
+    /// By what the points of customers in tiers are multiplied.
+    multipliers: DashMap<CustomerId, u32, foldhash::fast::RandomState>,
     coupons: DashMap<CouponId, Arc<CouponRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
@@ -175,6 +178,7 @@ impl Default for CatalogCache {
             sales: DashMap::default(),
             wholesalers: DashSet::default(),
             exempt: DashMap::default(),
+            multipliers: DashMap::default(),
             coupons: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
@@ -190,8 +194,8 @@ impl CatalogCache {
         for product in rows.products {
             self.publish(Publication::Product(Box::new(product)));
         }
-        for CustomerRow { id: customer, group: audience, exempt } in rows.customers {
-            self.publish(Publication::Group { customer, audience, exempt });
+        for CustomerRow { id: customer, group: audience, exempt, multiplier } in rows.customers {
+            self.publish(Publication::Group { customer, audience, exempt, multiplier });
         }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));
@@ -248,7 +252,7 @@ impl CatalogCache {
                 }
                 self.changes.sku(sku);
             }
-            Publication::Group { customer, audience, exempt } => {
+            Publication::Group { customer, audience, exempt, multiplier } => {
                 match audience {
                     Audience::Wholesale => drop(self.wholesalers.insert(customer)),
                     Audience::Retail => drop(self.wholesalers.remove(&customer)),
@@ -256,6 +260,10 @@ impl CatalogCache {
                 match exempt {
                     Some(why) => drop(self.exempt.insert(customer, why)),
                     None => drop(self.exempt.remove(&customer)),
+                }
+                match multiplier.filter(|multiplier| *multiplier != WHOLE) {
+                    Some(multiplier) => drop(self.multipliers.insert(customer, multiplier)),
+                    None => drop(self.multipliers.remove(&customer)),
                 }
             }
             Publication::OrderStatus { from, to } => {
@@ -419,6 +427,10 @@ impl Availability for CatalogCache {
         } else {
             Audience::Wholesale
         }
+    }
+
+    fn multiplier(&self, customer: CustomerId) -> Option<u32> {
+        if self.multipliers.is_empty() { None } else { self.multipliers.get(&customer).map(|multiplier| *multiplier) }
     }
 
     fn exemption(&self, customer: CustomerId) -> Option<Exemption> {

@@ -9,7 +9,9 @@ use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::buyer::MailKey;
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::{CouponId, EntityRef, Kind, OrderId, ProductId, ReturnId, ShipmentId, SkuId, VendorId};
+use crate::domain::ids::{
+    CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, ReturnId, ShipmentId, SkuId, VendorId,
+};
 use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice, ReturnStatus, ShipmentStatus};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
@@ -239,6 +241,9 @@ impl Queries for World {
     }
     async fn guests_orders(&self, _: MailKey, _: u32) -> Result<Vec<OrderId>, StoreError> {
         Ok(Vec::new())
+    }
+    async fn points_pending(&self, _: CustomerId) -> Result<i64, StoreError> {
+        Ok(0)
     }
     async fn products(
         &self,

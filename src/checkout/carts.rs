@@ -58,7 +58,9 @@ impl Shop {
                 Ok(CustomerReply::Cart { cart, number }) => (cart, number),
                 Err(reject) => return refused(reject, newest.replayed),
                 // No customer answers so who is asked for a cart.
-                Ok(CustomerReply::Customer { .. } | CustomerReply::Done) => return Err(Failure::AnswerUnreadable),
+                Ok(CustomerReply::Customer { .. } | CustomerReply::Points { .. } | CustomerReply::Done) => {
+                    return Err(Failure::AnswerUnreadable);
+                }
             };
             let open = CartCommand::Open { customer, currency };
             let Answered { outcome, replayed } = self.ask::<Cart>(cart, open, how(key)).await?;

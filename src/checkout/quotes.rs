@@ -8,8 +8,9 @@ use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartView, Quot
 use crate::domain::coupon::Judged;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
+use crate::domain::loyalty::{EarnTerms, Goods, WHOLE};
 use crate::domain::money::Money;
-use crate::domain::order::within_maximum;
+use crate::domain::order::{no_points, within_maximum};
 use crate::domain::pricing::{Basket, Bill, Destination, Good, ON_DELIVERY, ShippingMethod, Tables, bill, offers};
 use crate::domain::reject::Reject;
 use crate::limits;
@@ -73,6 +74,8 @@ pub struct QuoteAsked {
     pub to: Buyer,
     /// The methods of shipping that were chosen.
     pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// With how many points.
+    pub points: Option<i64>,
     /// How it is to be paid, where that is said.
     pub method: Option<String>,
 }
@@ -90,6 +93,10 @@ pub struct Quoted {
     pub coupons: Vec<Result<i64, Reject>>,
     /// How each vendor could ship it, and for how much in minor units, in the order of the shares.
     pub offers: Vec<Vec<(ShippingMethod, i64)>>,
+    /// How many points are spent.
+    pub points: i64,
+    /// How many it earns; `None` where nothing does.
+    pub earns: Option<i64>,
     /// What the buyer is given.
     pub quote: Quote,
 }
@@ -135,6 +142,19 @@ impl Shop {
         let tables = knowledge.prices.tables();
         let nothing = Tables::default();
         let tables = tables.as_deref().unwrap_or(&nothing);
+        let wanted = asked.points.unwrap_or(0);
+        let terms = match by {
+            Principal::Customer(customer) => {
+                let multiplier = known.multiplier(customer).unwrap_or(WHOLE);
+                tables.loyalty.as_ref().and_then(|programme| programme.terms(cart.currency, multiplier))
+            }
+            _ if wanted > 0 => return Err(Reject::AccountRequired),
+            _ => None,
+        };
+        let worth = terms.as_ref().map_or(0, |terms| terms.worth);
+        if wanted > 0 && worth == 0 {
+            return Err(no_points(Some(tables), cart.currency));
+        }
         let good = |line: &CartLine| {
             tables.good((line.sku, line.vendor), line.quantity, line.unit_price, line.sale.is_some(), known)
         };
@@ -150,7 +170,8 @@ impl Shop {
             tax: tables.tax.as_ref(),
             exempt,
             placed_at: now,
-            points: 0,
+            points: wanted,
+            point_value: worth,
         };
         let bill = judged.billed(|promotions| bill(&Basket { promotions, ..basket }))?;
         // As the order will say it, once all is held.
@@ -167,6 +188,7 @@ impl Shop {
             contents: contents(&cart.lines, &cart.coupons),
             total: Money::new(bill.total(), cart.currency),
             shipping: asked.shipping,
+            points: asked.points.filter(|points| *points > 0),
             method: asked.method,
             country,
             region,
@@ -174,7 +196,12 @@ impl Shop {
             expires_at: now.plus_millis(limits::QUOTE_MS),
         };
         let list_prices = prices.into_iter().map(|(_, list)| list).collect();
-        Ok(Quoted { cart, list_prices, bill, coupons, offers: all, quote })
+        let points = if worth > 0 { bill.points() / worth } else { 0 };
+        // Each share by itself, as its order will.
+        let goods = |vendor| Goods::of(bill.prices_include_tax, bill.lines.iter().filter(|line| line.vendor == vendor));
+        let earned = |terms: &EarnTerms| bill.shares.iter().map(|share| terms.earned(&goods(share.vendor))).sum();
+        let earns = terms.as_ref().filter(|terms| terms.basis_points > 0).map(earned);
+        Ok(Quoted { cart, list_prices, bill, coupons, offers: all, points, earns, quote })
     }
 }
 
@@ -191,6 +218,7 @@ mod tests {
             contents: 2,
             total: Money::new(3, Currency::BDT),
             shipping: vec![(VendorId::from_uuid(Uuid::from_u128(4)), ShippingMethodId::from_uuid(Uuid::from_u128(5)))],
+            points: None,
             method: None,
             country: "BD".into(),
             region: None,

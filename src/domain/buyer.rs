@@ -256,6 +256,22 @@ pub struct Buyer {
     /// By which waiting rooms they came in, and with which of their slots.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<Entry>,
+    /// With how many points they want to pay, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<PointsWanted>,
+    /// By what the points that they earn are multiplied, in basis points, where that is not once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiplier: Option<u32>,
+}
+
+/// With how many points a buyer wants to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct PointsWanted {
+    /// How many at most: no more are taken than there is to pay.
+    pub points: i64,
+    /// Whether the buyer agreed to what the cart showed, which knows of no points: then what they pay counts as paid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// Where an order stands, as far as its buyer's quotas go.

@@ -188,6 +188,14 @@ pub enum Step {
     DropCash,
     /// Nothing of such an order is to be brought to a door any more.
     CloseCash,
+    /// An order asks its buyer to set points aside.
+    HoldPoints,
+    /// A paid order has spent points.
+    SpendPoints,
+    /// An order that ends unpaid gives points back.
+    ReleasePoints,
+    /// An order says what it has earned, and what of points comes back.
+    PostPoints,
 }
 
 impl Step {
@@ -216,6 +224,10 @@ impl Step {
             Step::KeepCash => "keep_cash",
             Step::DropCash => "drop_cash",
             Step::CloseCash => "close_cash",
+            Step::HoldPoints => "hold_points",
+            Step::SpendPoints => "spend_points",
+            Step::ReleasePoints => "release_points",
+            Step::PostPoints => "post_points",
         }
     }
 
@@ -232,6 +244,7 @@ impl Step {
             | Step::AskCredit => Kind::Order,
             Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
             Step::OpenCash | Step::KeepCash | Step::DropCash | Step::CloseCash => Kind::Customer,
+            Step::HoldPoints | Step::SpendPoints | Step::ReleasePoints | Step::PostPoints => Kind::Customer,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse | Step::ReturnUse => Kind::Coupon,
         }
     }
@@ -267,6 +280,8 @@ pub enum Publication {
         audience: Audience,
         /// Why they pay no tax.
         exempt: Option<Exemption>,
+        /// By what their points are multiplied, of somebody who is or was in a tier.
+        multiplier: Option<u32>,
     },
     /// An order went from one status to another (from none, when it is new).
     OrderStatus {

@@ -278,6 +278,13 @@ impl<L, K: HoldKey> Holds<L, K> {
         (self.open.len() + self.committed.len(), self.schedule.len())
     }
 
+    /// All remembered releases, by their orders.
+    pub fn releases(&self) -> Vec<(K, Timestamp)> {
+        let mut releases: Vec<_> = self.released.iter().map(|(order, until)| (*order, *until)).collect();
+        releases.sort_unstable();
+        releases
+    }
+
     /// A remembered release, as a snapshot keeps it.
     pub fn release(&self, order: K) -> Option<&Timestamp> {
         self.released.get(&order)

@@ -411,6 +411,12 @@ impl CreditId {
         Self(shaped_like(self.0, xxh3_128(&input)))
     }
 
+    /// What a share of an order has earned.
+    pub fn of_earning(order: OrderId, vendor: VendorId) -> Self {
+        let input = [b"earning ", order.0.as_bytes().as_slice(), vendor.0.as_bytes()].concat();
+        Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+
     /// What a courier tells that was not accepted of a parcel.
     pub fn of_refusal(shipment: ShipmentId) -> Self {
         Self(shaped_like(shipment.0, xxh3_128(&[b"refused ", shipment.0.as_bytes().as_slice()].concat())))

@@ -98,7 +98,7 @@ mod tests {
             include_str!("vendor/breaches.rs"),
             include_str!("vendor/slots/held.rs"),
             include_str!("coupon/mod.rs"),
-            include_str!("customer.rs"),
+            include_str!("customer/mod.rs"),
             include_str!("room/mod.rs"),
         ];
         let of_money = [
@@ -108,6 +108,7 @@ mod tests {
             include_str!("order/shipment.rs"),
             include_str!("order/fulfilment.rs"),
             include_str!("order/returns.rs"),
+            include_str!("customer/points.rs"),
         ];
         let after = |source: &'static str, mark: &'static str| {
             source.split(mark).skip(1).filter_map(|rest| rest.split('"').next())

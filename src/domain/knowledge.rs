@@ -32,6 +32,11 @@ pub trait Availability {
         None
     }
 
+    /// By what a customer's points are multiplied, in basis points, of somebody who is or was in a tier.
+    fn multiplier(&self, _: CustomerId) -> Option<u32> {
+        None
+    }
+
     /// The category that its product stands in, where that is one of the tree.
     fn category(&self, _: SkuId) -> Option<CategoryId> {
         None

@@ -4,6 +4,7 @@
 //! when it was priced, so that a programme that is changed later changes no order.
 
 use super::money::{Currency, Money};
+use super::pricing::BillLine;
 use super::time::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,18 @@ pub struct Goods {
 }
 
 impl Goods {
+    /// Of lines of a bill of which nothing was given back.
+    pub fn of<'a>(prices_include_tax: bool, lines: impl Iterator<Item = &'a BillLine>) -> Self {
+        let mut goods = Self::default();
+        for line in lines {
+            let tax = if prices_include_tax { line.tax_amount() } else { 0 };
+            goods.net = goods.net.saturating_add(line.discounted().saturating_sub(tax));
+            goods.gross = goods.gross.saturating_add(line.payable.saturating_add(line.points));
+            goods.money = goods.money.saturating_add(line.payable);
+        }
+        goods
+    }
+
     /// What of their price without tax was paid with money: ⌊net × money / gross⌋.
     pub fn base(&self) -> i64 {
         let (net, money, gross) = (i128::from(self.net), i128::from(self.money), i128::from(self.gross));

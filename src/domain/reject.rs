@@ -540,6 +540,15 @@ rejects! {
         text: "the coupon is for {limit} orders of one buyer"
     }
 
+    /// The buyer has not so many points.
+    PointsInsufficient {
+        /// How many they have.
+        available: i64 = 1,
+    } = Conflict {
+        code: "points_insufficient", title: "The buyer has not so many points",
+        text: "{available} points can be spent"
+    }
+
     /// The payment method or its token is not one this shop takes.
     PaymentUnsupported {
         /// What is wrong with it.

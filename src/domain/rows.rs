@@ -109,6 +109,9 @@ pub struct CustomerRow {
     pub group: Audience,
     /// Why they pay no tax; none of a customer who does.
     pub exempt: Option<Exemption>,
+    /// By what their points are multiplied, in basis points, of somebody who is or was in a tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiplier: Option<u32>,
 }
 
 /// A row of `products`.
@@ -259,6 +262,9 @@ pub struct OrderRow {
     /// Whom outside it waits for: 0 for nobody, and of [`OUTSIDE_COURIER`] and [`OUTSIDE_REFUND`] the sum. `None` in a row of an early version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<i64>,
+    /// How many points it is to earn yet; `None` where it earns none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points_pending: Option<i64>,
     /// Shares per vendor.
     pub sub_orders: Vec<SubOrderRow>,
     /// Lines.

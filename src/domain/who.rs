@@ -451,6 +451,8 @@ actions!(
     EditAccounts: Who::Admin;
     /// Look at what a customer is: their group, their tax number.
     SeeCustomers: Who::Staff(Permission::CustomersRead), Who::Staff(Permission::CustomersEdit), Who::Admin;
+    /// Look at one's own points.
+    SeeOwnPoints: Who::Customer;
     /// Change it.
     EditCustomers: Who::Staff(Permission::CustomersEdit), Who::Admin;
     /// Look at actors and jobs.

@@ -75,6 +75,7 @@ mod tests {
                 vendor,
                 lines: Vec::new(),
                 besides: 5,
+                points_besides: 0,
                 reason,
                 by: None,
                 shipped: false,

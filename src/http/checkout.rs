@@ -1,6 +1,7 @@
 //! Checkout: a cart becomes an order.
 
 use crate::checkout::{Asker, CheckedOut, buyers};
+use crate::domain::buyer::PointsWanted;
 use crate::domain::cart::{CheckoutRequest, Quote};
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
@@ -27,7 +28,7 @@ use crate::http::orders::OrderBody;
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
 use crate::http::rates::AskedFrom;
 use crate::http::rooms;
-use crate::http::valid::Faults;
+use crate::http::valid::{Faults, Whole};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -68,6 +69,9 @@ pub struct CheckoutInput {
     /// For vendors that deliver in slots, the slot in which their share is to be brought.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     delivery_slot: Option<Choices>,
+    /// With how many points to pay, at most: no more are taken than there is to pay.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    points: Option<Whole>,
     /// The quote that the buyer agrees to: the checkout must be of the same cart, address and choices.
     #[schema(min_length = 1, max_length = 8192, pattern = "^quote_[A-Za-z0-9._-]+$")]
     quote_id: Option<String>,
@@ -156,6 +160,15 @@ fn by_vendor<T: FromStr>(
     })
 }
 
+/// With how many points to pay.
+pub(super) fn wanted_points(faults: &mut Faults, points: Option<Whole>) -> Option<i64> {
+    let Whole(points) = points?;
+    if !(0..=limits::POINTS).contains(&points) {
+        faults.add("points", format!("0 to {} are expected", limits::POINTS));
+    }
+    Some(points)
+}
+
 fn is_email(text: &str) -> bool {
     let sane = |part: &str| !part.is_empty() && !part.contains('@') && !part.contains(is_blank);
     text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
@@ -169,6 +182,7 @@ struct Checked {
     expected_total: Option<Money>,
     shipping: Vec<(VendorId, ShippingMethodId)>,
     slots: Vec<(VendorId, SlotId)>,
+    points: Option<PointsWanted>,
     quote: Option<Box<Quote>>,
 }
 
@@ -270,6 +284,7 @@ impl CheckoutInput {
         let shipping = chosen(&mut faults, self.shipping.take());
         const SLOTS: &str = "for ids of vendors, ids of their delivery slots are expected";
         let slots = by_vendor(&mut faults, "delivery_slot", self.delivery_slot.take(), SLOTS);
+        let points = wanted_points(&mut faults, self.points);
         let quote = self.quote_id.as_deref().map(quotes);
         if matches!(quote, Some(None)) {
             faults.add("quote_id", "it is no quote of this shop's");
@@ -278,6 +293,7 @@ impl CheckoutInput {
         Ok(Checked {
             shipping,
             slots,
+            points: points.map(|points| PointsWanted { points, beside: false }),
             quote: quote.flatten().map(Box::new),
             contact: Contact { email: self.email, shipping_address },
             // What is paid at the door has no means of payment to keep.
@@ -293,6 +309,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT, &erro
     QuantityOutOfRange, EntryRequired, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
     PurchaseLimit, SlotFull, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
     CouponUnknown, CouponExpired, CouponTermsChanged, CouponNotApplicable, CouponExhausted, CouponLimitReached,
+    PointsInsufficient,
 );
 
 /// Make an order of the cart
@@ -315,7 +332,7 @@ pub async fn check_out(
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
     let checked = body.value.checked(|text| services.quotes.open(text))?;
-    let Checked { contact, payment, expected_total, shipping, slots, quote } = checked;
+    let Checked { contact, payment, expected_total, shipping, slots, points, quote } = checked;
     let total_in = expected_total.map(|total| total.currency);
     let (mint, mut buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, caller.account_mail, &contact));
     if payment.method == ON_DELIVERY {
@@ -326,6 +343,7 @@ pub async fn check_out(
         }
         faults.done(&INVALID_BODY)?;
     }
+    buyer.points = points;
     buyer.entries = rooms::entries(&headers, &services.rooms, &caller, shop.clock().now())?;
     let contact_given = contact.clone();
     let request =

@@ -49,7 +49,7 @@ pub struct CustomerBody {
 }
 
 /// Looks whether there is such a customer: an account that buys, or one of whom something was recorded, whose token came from the command line.
-async fn there(shop: &Shop, services: &Services, settings: &Settings, id: CustomerId) -> Result<()> {
+pub(super) async fn there(shop: &Shop, services: &Services, settings: &Settings, id: CustomerId) -> Result<()> {
     if shop.inspect(id.entity()).await?.version > 0 {
         return Ok(());
     }

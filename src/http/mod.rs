@@ -42,6 +42,7 @@ pub mod own;
 pub mod page;
 pub mod pages;
 pub mod people;
+pub mod points;
 pub mod prefer;
 pub mod products;
 pub mod quotes;

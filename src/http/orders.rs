@@ -27,6 +27,7 @@ use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::notes::notes;
 use crate::http::openapi::{ACTOR, AUTH, FILTERS, LISTS, problems};
 use crate::http::page::{List, PageQuery};
+use crate::http::points::OrderPointsBody;
 use crate::http::refunds::RefundBody;
 use crate::http::resolve::StuckBody;
 use crate::http::returns::ReturnBody;
@@ -110,6 +111,9 @@ pub struct OrderBody<'a> {
     prices_include_tax: bool,
     #[serde(flatten)]
     amounts: AmountsBody,
+    /// Its points, where it has to do with any. Not in lists, nor for vendors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<OrderPointsBody>,
     payment: PaymentBody<'a>,
     /// What of it is given back, the oldest first. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -442,6 +446,7 @@ impl<'a> OrderBody<'a> {
                 .map(|coupon| OrderCouponBody { code: coupon.code.as_str(), amount: money(coupon.amount) })
                 .collect(),
             amounts: AmountsBody::new(order.amounts, order.currency),
+            points: OrderPointsBody::new(&order.points, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: order.refunds.iter().map(|refund| RefundBody::new(order.id, refund, order.currency)).collect(),
             cancelling: order.cancelling,
@@ -527,6 +532,7 @@ impl<'a> OrderBody<'a> {
             lines,
             coupons: Vec::new(),
             amounts: AmountsBody::new(amounts, order.currency),
+            points: None,
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: Vec::new(),
             cancelling: false,

@@ -14,14 +14,14 @@ use crate::http::answer::ok;
 use crate::http::bills::{LineBillBody, Shown, SumsBody};
 use crate::http::caller::Caller;
 use crate::http::carts::CartCouponBody;
-use crate::http::checkout::{AddressInput, Choices, SHIPPING, chosen};
+use crate::http::checkout::{AddressInput, Choices, SHIPPING, chosen, wanted_points};
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::money::{Moment, MoneyBody};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, problems};
 use crate::http::services::Services;
-use crate::http::valid::Faults;
+use crate::http::valid::{Faults, Whole};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -43,6 +43,9 @@ pub struct QuoteInput {
     /// How it is to be paid.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", example = "sandbox")]
     payment_method: Option<String>,
+    /// With how many points to pay, at most. Whether the buyer has so many is not looked at.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    points: Option<Whole>,
 }
 
 only_objects!(QuoteInput);
@@ -58,8 +61,9 @@ impl QuoteInput {
             }
             faults.opaque("payment_method", method, TextKind::Code, limits::SHORT_TEXT);
         }
+        let points = wanted_points(&mut faults, self.points);
         faults.done(&INVALID_BODY)?;
-        Ok(QuoteAsked { to: Buyer { ..address.buyer() }, shipping, method: self.payment_method })
+        Ok(QuoteAsked { to: Buyer { ..address.buyer() }, shipping, points, method: self.payment_method })
     }
 }
 
@@ -129,7 +133,24 @@ pub struct QuoteBody<'a> {
     sums: SumsBody,
     /// Whether taxes are in the prices, or come on top.
     prices_include_tax: bool,
+    /// What points pay of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<QuotePointsBody>,
+    /// How many points it earns, of a customer's cart in a shop that has a programme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 25)]
+    earns_points: Option<i64>,
+    /// What is to be paid with money.
     total: MoneyBody,
+}
+
+/// What points pay of a quote.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuotePointsBody {
+    /// How many are spent: what was asked for, or what there is to pay.
+    #[schema(example = 500)]
+    spent: i64,
+    value: MoneyBody,
 }
 
 fn totals(line: &BillLine) -> (i64, Option<&BillLine>) {
@@ -138,7 +159,7 @@ fn totals(line: &BillLine) -> (i64, Option<&BillLine>) {
 
 impl<'a> QuoteBody<'a> {
     fn new(quoted: &'a Quoted, quote_id: String) -> Self {
-        let Quoted { cart, list_prices, bill, coupons, offers, quote } = quoted;
+        let Quoted { cart, list_prices, bill, coupons, offers, points, earns, quote } = quoted;
         let money = |minor| MoneyBody(Money::new(minor, cart.currency));
         let included = bill.prices_include_tax;
         let shown = Shown { codes: &bill.codes, prices_include_tax: included, currency: cart.currency };
@@ -180,6 +201,8 @@ impl<'a> QuoteBody<'a> {
             coupons: cart.coupons.iter().zip(coupons).map(coupon).collect(),
             sums: SumsBody::new(bill.lines.iter().map(totals), bill.shares.iter(), cart.currency),
             prices_include_tax: included,
+            points: (*points > 0).then(|| QuotePointsBody { spent: *points, value: money(bill.points()) }),
+            earns_points: *earns,
             total: money(bill.total()),
         }
     }
@@ -197,7 +220,8 @@ fn offer(method: &crate::domain::pricing::ShippingMethod, price: MoneyBody) -> O
 }
 
 problems!(QuoteProblems: AUTH, BODY, ACTOR;
-    CartUnknown, CartEmpty, CodNotAvailable, AddressNotServed, AmountTooLarge,
+    CartUnknown, CartEmpty, CodNotAvailable, AddressNotServed, AmountTooLarge, AccountRequired, CurrencyMismatch,
+    PointsInsufficient,
 );
 
 /// What a cart would come to

@@ -145,12 +145,12 @@ impl<'a> RefundBody<'a> {
 
     /// Of an order.
     pub fn new(order: OrderId, refund: &'a Refund, currency: Currency) -> Self {
-        let Refund { id, vendor, amount, reason, status, attempt, reference, failure, .. } = refund;
+        let Refund { id, vendor, amount, points, reason, status, attempt, reference, failure, .. } = refund;
         Self {
             id: *id,
             sub_order_id: SubOrderId::of(order, *vendor),
             amount: MoneyBody(Money::new(*amount, currency)),
-            points: 0,
+            points: *points,
             reason: *reason,
             status: *status,
             attempt: *attempt,
@@ -175,9 +175,9 @@ pub struct PreviewBody {
 }
 
 impl From<RefundPreview> for PreviewBody {
-    fn from(RefundPreview { amount, shipping, maximum }: RefundPreview) -> Self {
+    fn from(RefundPreview { amount, shipping, maximum, points }: RefundPreview) -> Self {
         let [amount, shipping, maximum] = [amount, shipping, maximum].map(MoneyBody);
-        Self { amount, points: 0, shipping, maximum }
+        Self { amount, points, shipping, maximum }
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, live, notices,
-    ops, orders, own, people, products, quotes, refunds, remittances, resolve, returns, rooms, sales, shipments,
-    shipping, skus, slots, tax, tracking, vendors, waiting,
+    ops, orders, own, people, points, products, quotes, refunds, remittances, resolve, returns, rooms, sales,
+    shipments, shipping, skus, slots, tax, tracking, vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -98,6 +98,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
         .routes(routes!(customers::get_customer, customers::patch_customer))
+        .routes(routes!(points::get_points, points::give_points))
+        .routes(routes!(points::get_own_points))
         .merge(operators())
         .merge(health())
 }
@@ -191,6 +193,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/admin/accounts", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/admin/accounts/{account}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/admin/customers/{customer}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/admin/customers/{customer}/points", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/rooms", &[(Method::POST, Class::Staff)]),
     ("/v1/rooms/{room}", &[(Method::GET, Class::Reads)]),
     ("/v1/rooms/{room}/tickets", &[(Method::POST, Class::Carts)]),
@@ -254,6 +257,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/me/email", &[(Method::POST, Class::SignIn)]),
     ("/v1/me/export", &[(Method::GET, Class::Files)]),
     ("/v1/me/password", &[(Method::POST, Class::SignIn)]),
+    ("/v1/me/points", &[(Method::GET, Class::Reads)]),
     ("/v1/me/sessions", &[(Method::GET, Class::Reads)]),
     ("/v1/me/sessions/{session}", &[(Method::DELETE, Class::Reads)]),
     ("/v1/notices/stripe", &[]),

@@ -37,7 +37,8 @@ table! {
         [fixed] id: CustomerId = &row.id,
         audience: Audience = &row.group,
         exempt: Option<Exemption> = &row.exempt,
-    } => CustomerRow { CustomerRow { id, group: audience, exempt } }
+        multiplier: Option<u32> = &row.multiplier,
+    } => CustomerRow { CustomerRow { id, group: audience, exempt, multiplier } }
 }
 
 table! {
@@ -151,6 +152,7 @@ macro_rules! orders {
                 payment_method: String = &row.payment_method,
                 payment_status: PaymentStatus = &row.payment_status,
                 [since 2] outside: Option<i64> = &row.outside,
+                points_pending: Option<i64> = &row.points_pending,
                 document: Document = Document::of(&OrderDocument::new(row)),
             } => OrderRow {
                 {
@@ -170,6 +172,7 @@ macro_rules! orders {
                     payment_method,
                     payment_status,
                     outside,
+                    points_pending,
                     bill,
                     lines: lines.into_iter().map(Line::row).collect(),
                     // These are rows of their own.

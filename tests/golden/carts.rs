@@ -127,6 +127,7 @@ pub fn customer_events() -> Vec<CustomerEvent> {
         },
     ];
     events.extend(super::cash::customer_events());
+    events.extend(super::points::customer_events());
     events
 }
 
@@ -141,6 +142,7 @@ pub fn customer_commands() -> Vec<CustomerCommand> {
         CustomerCommand::Edit { by, group: Some(Audience::Wholesale), exempt: Some(Some(Exemption::Resale)) },
     ];
     commands.extend(super::cash::customer_commands());
+    commands.extend(super::points::customer_commands());
     commands
 }
 
@@ -151,4 +153,7 @@ pub fn customer_replies() -> Vec<CustomerReply> {
         CustomerReply::Customer { group: Audience::Wholesale, exempt: Some(Exemption::Resale) },
         super::cash::customer_reply(),
     ]
+    .into_iter()
+    .chain(super::points::customer_replies())
+    .collect()
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use haat::domain::ids::ShipmentId;
+use haat::domain::order::PointsShown;
 use haat::domain::pricing::{Bill, BillLine, BillShare, LineDiscount, LineTax, TaxGroup};
 
 /// One of everything that may stand in a bill.
@@ -78,6 +79,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         coupons: Vec::new(),
         amounts: unpaid,
         bill: None,
+        points: PointsShown::default(),
         payment_method: "sandbox".into(),
         payment_status: PaymentStatus::Pending,
         placed_at: at(0),
@@ -147,6 +149,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         id: refund_id(),
         vendor: vendor(),
         amount: 100_000,
+        points: if full { 25 } else { 0 },
         reason: CreditReason::Goodwill,
         status: if full { RefundStatus::Failed } else { RefundStatus::Requested },
         attempt: 1,
@@ -172,7 +175,7 @@ pub fn order_replies() -> Vec<OrderReply> {
     let of_parcel = TimelineEntry { shipment: Some(ShipmentId::from_uuid(uuid(91))), ..entry(false) };
     let by = TimelineEntry { by: By::of(Principal::SHOP), ..entry(false) };
     let money = |minor| Money::new(minor, Currency::BDT);
-    let preview = RefundPreview { amount: money(5), shipping: money(1), maximum: money(7) };
+    let preview = RefundPreview { amount: money(5), shipping: money(1), maximum: money(7), points: 5 };
     vec![
         OrderReply::Order { order: Box::new(view(None)) },
         OrderReply::Order { order: Box::new(view(Some(waits))) },
@@ -184,6 +187,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![by] },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![of_parcel] },
         OrderReply::Order { order: Box::new(super::parcels::shipped(view(None))) },
+        OrderReply::Order { order: Box::new(super::points::shown(view(None))) },
         OrderReply::Order { order: Box::new(super::cash::collected(super::parcels::shipped(view(None)))) },
         OrderReply::Order { order: Box::new(super::slots::chosen(view(None))) },
         OrderReply::Wishes { wishes: Vec::new() },

@@ -178,6 +178,7 @@ fn a_checkout_agrees_with_its_quote_or_is_refused() {
         contents: contents(&lines, &[]),
         total: Money::new(goods + 2 * SHIPPING, Currency::BDT),
         shipping: chosen(2),
+        points: None,
         method: Some("sandbox".into()),
         country: "BD".into(),
         region: None,

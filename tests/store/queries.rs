@@ -399,6 +399,7 @@ prop_compose! {
             payment_status: statuses.0,
             sub_orders,
             outside: None,
+            points_pending: None,
             bill: None,
             lines,
             shipments: Vec::new(),

@@ -128,6 +128,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         payment_due_at: placed_at.plus_millis(600_000),
         bill: None,
         outside: Some(0),
+        points_pending: None,
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Pending,
         sub_orders: vec![share(first, 300), share(second, 150)],
@@ -170,7 +171,7 @@ pub fn order_delta(version: u64, row: OrderRow) -> EntityDelta {
 
 /// A customer of this group.
 pub fn customer_row(seed: &str, group: Audience) -> CustomerRow {
-    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group, exempt: None }
+    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group, exempt: None, multiplier: None }
 }
 
 /// A vendor with one product of two SKUs.

@@ -315,6 +315,7 @@ mod tests {
             vendor: vendor(),
             lines: Vec::new(),
             besides: amount,
+            points_besides: 0,
             reason,
             by: None,
             shipped: false,

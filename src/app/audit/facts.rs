@@ -564,6 +564,7 @@ pub(super) mod samples {
             payment_due_at: at.plus_millis(1_000),
             bill: None,
             outside: Some(0),
+            points_pending: None,
             payment_method: "sandbox".into(),
             payment_status: PaymentStatus::None,
             sub_orders: vec![SubOrderRow {

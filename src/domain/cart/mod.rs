@@ -22,7 +22,7 @@ use super::ids::{CartId, CouponId, EntityId, Kind, OrderId, RoomId, SkuId, Vendo
 use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
-use super::order::{OrderCommand, PlacedCoupon, Placement};
+use super::order::{OrderCommand, PlacedCoupon, Placement, no_points};
 use super::pricing::{Basket, Destination, Good, ON_DELIVERY, bill};
 use super::reject::{Refusal, Reject};
 use super::rows::Rows;
@@ -236,10 +236,27 @@ impl Cart {
             exempt: None,
             placed_at: now,
             points: 0,
+            point_value: 0,
         });
         match billed {
             Err(refused @ (Reject::CodNotAvailable { .. } | Reject::AddressNotServed { .. })) => Err(refused),
             _ => Ok(()),
+        }
+    }
+
+    /// Points are of an account, and of a currency in which they are worth something.
+    fn can_pay_with_points(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>) -> Result<(), Reject> {
+        if details.wanted_points().is_none() {
+            return Ok(());
+        }
+        if self.owner == Some(Owner::Guest) {
+            return Err(Reject::AccountRequired);
+        }
+        let tables = knowledge.prices.tables();
+        let programme = tables.as_ref().and_then(|tables| tables.loyalty.as_ref());
+        match programme.and_then(|programme| programme.worth(self.currency)) {
+            Some(_) => Ok(()),
+            None => Err(no_points(tables.as_deref(), self.currency)),
         }
     }
 
@@ -263,6 +280,7 @@ impl Cart {
         self.is_served(details, knowledge, now)?;
         let audience = self.audience(knowledge.availability);
         self.can_be_had(audience, &details.buyer.entries, knowledge.availability, now)?;
+        self.can_pay_with_points(details, knowledge)?;
         let is_nobodys = |(vendor, _): &&(VendorId, SlotId)| self.lines.iter().all(|line| line.vendor != *vendor);
         if let Some(&(vendor_id, slot_id)) = details.slots.iter().find(is_nobodys) {
             return Err(Reject::SlotFull { vendor_id, slot_id, why: SlotRefused::NotOffered });
@@ -276,6 +294,7 @@ impl Cart {
                 knowledge.settings,
                 audience,
                 exemption_of(self.owner, knowledge.availability),
+                self.owner.and_then(Owner::customer).and_then(|customer| knowledge.availability.multiplier(customer)),
             )),
         }])
     }

@@ -21,6 +21,9 @@ pub struct Quote {
     /// The methods of shipping that were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// With how many points it was to be paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i64>,
     /// How it was to be paid, where that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -46,7 +49,7 @@ pub enum QuoteDiffers {
     Cart,
     /// It is shipped elsewhere.
     Address,
-    /// Another method of shipping, or another payment.
+    /// Another method of shipping, another payment, or another number of points.
     Choice,
 }
 
@@ -84,6 +87,12 @@ impl CheckoutRequest {
         }
     }
 
+    /// With how many points the buyer wants to pay: said now, or when it was quoted.
+    pub(super) fn wanted_points(&self) -> Option<i64> {
+        let quoted = || self.quote.as_ref().and_then(|quote| quote.points);
+        self.buyer.points.map(|wanted| wanted.points).or_else(quoted).filter(|points| *points > 0)
+    }
+
     /// Whether it agrees with its quote, if it names one. Most name none: what is in the cart is hashed only for those that do.
     pub(super) fn agrees(&self, cart: CartId, contents: impl FnOnce() -> u64, now: Timestamp) -> Result<(), Reject> {
         let Some(quote) = &self.quote else { return Ok(()) };
@@ -102,6 +111,7 @@ impl CheckoutRequest {
             QuoteDiffers::Address
         } else if sorted(self.chosen()) != sorted(&quote.shipping)
             || quote.method.as_ref().is_some_and(|method| *method != self.payment.method)
+            || self.wanted_points() != quote.points.filter(|points| *points > 0)
         {
             QuoteDiffers::Choice
         } else {

@@ -1,6 +1,6 @@
 //! What can be asked of a cart, what can have happened to it, and how it is shown.
 
-use crate::domain::buyer::{Audience, Buyer, Exemption, Mint};
+use crate::domain::buyer::{Audience, Buyer, Exemption, Mint, PointsWanted};
 use crate::domain::coupon::CouponCode;
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
@@ -100,8 +100,16 @@ pub struct CheckoutTerms {
 
 impl CheckoutRequest {
     /// As it is recorded: without personal data, and with the prices and the taxes that the buyer has at this moment.
-    pub fn under(&self, settings: &Settings, audience: Audience, exempt: Option<Exemption>) -> CheckoutTerms {
+    pub fn under(
+        &self,
+        settings: &Settings,
+        audience: Audience,
+        exempt: Option<Exemption>,
+        multiplier: Option<u32>,
+    ) -> CheckoutTerms {
         let Settings { hold_ms, payment_ms, .. } = *settings;
+        let of_cart = self.expected_total.is_none() && self.quote.is_none();
+        let points = self.wanted_points().map(|points| PointsWanted { points, beside: of_cart });
         CheckoutTerms {
             payment: self.payment.without_token(),
             // The first of what the buyer gave.
@@ -111,7 +119,7 @@ impl CheckoutRequest {
             hold_ms,
             payment_ms,
             mint: Some(self.mint),
-            buyer: Some(Box::new(Buyer { audience, exempt, ..self.buyer.clone() })),
+            buyer: Some(Box::new(Buyer { audience, exempt, multiplier, points, ..self.buyer.clone() })),
             email: None,
             shipping_address: None,
         }

@@ -154,6 +154,7 @@ pub fn preview(
             exempt: None,
             placed_at: now,
             points: 0,
+            point_value: 0,
         })?;
         // What does not depend on where it goes refuses already here.
         applies_to_goods(&shipping, goods, currency)?;

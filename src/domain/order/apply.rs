@@ -25,6 +25,10 @@ impl Body {
             (Party::Cash(_), "refused") => "cash_refused",
             (Party::Cash(_), "released") => "cash_closed",
             (Party::Cash(_), _) => "cash_kept",
+            (Party::Points(_), "held") => "points_held",
+            (Party::Points(_), "refused") => "points_refused",
+            (Party::Points(_), "released") => "points_released",
+            (Party::Points(_), _) => "points_spent",
         };
         let entry = self.note(at, kind);
         entry.vendor = with.vendor();
@@ -82,6 +86,11 @@ impl Body {
                 self.note(at, "bill_refused").reason = Some(reason.code().to_owned());
             }
             OrderEvent::CouponsTaken { coupons } => self.take_coupons(coupons),
+            OrderEvent::PointsTaken { spent, value, earns } => self.take_points(*spent, *value, earns.as_deref()),
+            OrderEvent::PointsEarned { vendor, posting, points, expires_at } => {
+                self.apply_earned(*vendor, *posting, *points, *expires_at);
+                self.note(at, "points_earned").vendor = Some(*vendor);
+            }
             OrderEvent::LegHeld { with } => {
                 self.set_leg(*with, LegState::Held);
                 self.note_leg(*with, at, "held");

@@ -7,9 +7,10 @@ use super::{OrderEvent, OrderLine, TakenCoupon};
 use crate::domain::coupon::Usable;
 use crate::domain::ids::VendorId;
 use crate::domain::knowledge::Knowledge;
-use crate::domain::money::{self, Money};
+use crate::domain::loyalty::{EarnTerms, WHOLE};
+use crate::domain::money::{self, Currency, Money};
 use crate::domain::pricing::bill::is_wrong;
-use crate::domain::pricing::{Basket, Bill, BillLine, BillShare, Destination, Good, ON_DELIVERY, bill};
+use crate::domain::pricing::{Basket, Bill, BillLine, BillShare, Destination, Good, ON_DELIVERY, Tables, bill};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{HeldLine, Slot};
@@ -22,6 +23,32 @@ struct Billed {
     bill: Option<Box<Bill>>,
     /// What its coupons take off.
     coupons: Vec<TakenCoupon>,
+    /// What it has to do with points.
+    points: Option<Pointed>,
+}
+
+/// With how many points an order is paid, and by what it earns some.
+struct Pointed {
+    spent: i64,
+    value: i64,
+    earns: Option<Box<EarnTerms>>,
+}
+
+impl Pointed {
+    /// `None` where it has nothing to do with points.
+    fn of(spent: i64, value: i64, earns: Option<Box<EarnTerms>>) -> Option<Self> {
+        let earns = earns.filter(|terms| terms.basis_points > 0);
+        let value = if spent > 0 { value } else { 0 };
+        (spent > 0 || earns.is_some()).then_some(Self { spent, value, earns })
+    }
+}
+
+/// What was asked last of all that an order needs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Price,
+    Points,
+    Cash,
 }
 
 impl Body {
@@ -60,9 +87,12 @@ impl Body {
         now: Timestamp,
         events: &mut Vec<OrderEvent>,
     ) -> Result<(), Reject> {
-        let Billed { total, bill, coupons } = self.billed(held, knowledge, now)?;
+        let Billed { total, bill, coupons, points } = self.billed(held, knowledge, now)?;
         within_maximum(&self.payment.method, total, self.currency, knowledge.prices)?;
-        if total != self.expected_total {
+        let wanted = self.buyer.as_ref().and_then(|buyer| buyer.points);
+        let paid = points.as_ref().map_or(0, |points| points.spent.saturating_mul(points.value));
+        let beside = if wanted.is_some_and(|wanted| wanted.beside) { paid } else { 0 };
+        if total.saturating_add(beside) != self.expected_total {
             let held_in = |line: &OrderLine| held.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
             let missed = |line: &OrderLine| line.sale.filter(|_| held_in(line).unwrap_or(line.sale) != line.sale);
             let missed = self.missed_sale.or_else(|| self.lines.iter().find_map(missed));
@@ -79,9 +109,13 @@ impl Body {
         if !coupons.is_empty() {
             events.push(OrderEvent::CouponsTaken { coupons });
         }
+        let spent = points.as_ref().map_or(0, |points| points.spent);
+        if let Some(Pointed { spent, value, earns }) = points {
+            events.push(OrderEvent::PointsTaken { spent, value, earns });
+        }
         events.push(OrderEvent::Priced { total, bill });
         if !asks {
-            events.push(self.to_pay(total, false));
+            events.push(self.after(Stage::Price, total, spent));
         }
         Ok(())
     }
@@ -89,8 +123,21 @@ impl Body {
     /// One of its parties that are asked after the price holds. With the last one all is held that it needs.
     pub(super) fn decide_leg_held(&self, with: Party) -> Vec<OrderEvent> {
         let holds = |leg: &super::Leg| leg.with == with || leg.state == LegState::Held;
-        let last = self.legs.iter().all(holds).then(|| self.to_pay(self.total, matches!(with, Party::Cash(_))));
+        let stage = match with {
+            Party::Stock(_) | Party::Coupon(_) => Stage::Price,
+            Party::Points(_) => Stage::Points,
+            Party::Cash(_) => Stage::Cash,
+        };
+        let last = self.legs.iter().all(holds).then(|| self.after(stage, self.total, self.points_spent()));
         [OrderEvent::LegHeld { with }].into_iter().chain(last).collect()
+    }
+
+    /// What follows once all that was asked up to this stage is held: points are asked for, if it is to be paid with some, then the payment.
+    fn after(&self, stage: Stage, total: i64, points: i64) -> OrderEvent {
+        match self.points_party().filter(|_| points > 0 && stage < Stage::Points) {
+            Some(with) => OrderEvent::LegAsked { with },
+            None => self.to_pay(total, stage == Stage::Cash),
+        }
     }
 
     /// The payment is asked for, unless it is made at the door; of nothing, there is nothing to ask anybody for.
@@ -107,13 +154,23 @@ impl Body {
         let price = |line: &OrderLine| {
             held.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
         };
-        let tables = knowledge.prices.tables().filter(|tables| !tables.is_plain());
-        let is_more = !self.shipping.is_empty() || !self.coupons.is_empty();
+        let tables = knowledge.prices.tables();
+        let earns = self.earn_terms(tables.as_deref());
+        let value = earns.as_ref().map_or(0, |terms| terms.worth);
+        let wanted = self.buyer.as_ref().and_then(|buyer| buyer.points).map_or(0, |wanted| wanted.points);
+        if wanted > 0 && value == 0 {
+            return Err(no_points(tables.as_deref(), self.currency));
+        }
+        let tables = tables.filter(|tables| !tables.is_plain());
+        let is_more = !self.shipping.is_empty() || !self.coupons.is_empty() || wanted > 0;
         let Some(tables) = tables.or_else(|| is_more.then(Default::default)) else {
             let total = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
             return match money::is_past_64_bits(total) {
                 true => Err(Reject::AmountTooLarge),
-                false => Ok(Billed { total, bill: None, coupons: Vec::new() }),
+                false => {
+                    let points = Pointed::of(0, 0, earns);
+                    Ok(Billed { total, bill: None, coupons: Vec::new(), points })
+                }
             };
         };
         let placed = self.placed_coupons();
@@ -136,10 +193,20 @@ impl Body {
             tax: tables.tax.as_ref(),
             exempt: buyer.exempt,
             placed_at: self.placed_at,
-            points: 0,
+            points: wanted,
+            point_value: value,
         })?;
         let (total, coupons) = (bill.total(), usable.taken(&bill));
-        Ok(Billed { total, bill: (!bill.is_plain()).then(|| Box::new(bill)), coupons })
+        let spent = if value > 0 { bill.points() / value } else { 0 };
+        let points = Pointed::of(spent, value, earns);
+        Ok(Billed { total, bill: (!bill.is_plain()).then(|| Box::new(bill)), coupons, points })
+    }
+
+    /// By what it earns: of a customer's order alone, in a currency in which points are worth something.
+    fn earn_terms(&self, tables: Option<&Tables>) -> Option<Box<EarnTerms>> {
+        let programme = tables?.loyalty.as_ref().filter(|_| self.owner.customer().is_some())?;
+        let multiplier = self.buyer.as_ref().and_then(|buyer| buyer.multiplier).unwrap_or(WHOLE);
+        programme.terms(self.currency, multiplier).map(Box::new)
     }
 
     pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
@@ -168,6 +235,15 @@ impl Body {
             return Some("a_bill_is_whole");
         }
         is_wrong(self.prices_include_tax(), &lines, &shares)
+    }
+}
+
+/// Why nothing can be paid with points in this currency.
+pub(crate) fn no_points(tables: Option<&Tables>, found: Currency) -> Reject {
+    let other = tables.and_then(|tables| tables.loyalty.as_ref()?.point_values.first());
+    match other {
+        Some(value) => Reject::CurrencyMismatch { expected: value.currency, found },
+        None => Reject::PointsInsufficient { available: 0 },
     }
 }
 

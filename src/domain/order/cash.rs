@@ -331,7 +331,8 @@ impl Body {
             }
             let (lines, besides) = self.spread(share, missing, 0);
             let (id, reason) = (CreditId::of_loss(shipment), CreditReason::Other);
-            let credit = Credit { id, vendor, lines, besides, reason, by, shipped: false, restock: None };
+            let (points_besides, shipped, restock) = (0, false, None);
+            let credit = Credit { id, vendor, lines, besides, points_besides, reason, by, shipped, restock };
             self.credited(credit, mint).ok()
         };
         self.short().filter_map(resolved).collect()

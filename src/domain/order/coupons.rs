@@ -172,6 +172,11 @@ impl Body {
 
     /// A coupon has seen to credits.
     pub(super) fn decide_leg_returned(&self, with: Party, credits: &[CreditId], whole: bool) -> Vec<OrderEvent> {
+        if matches!(with, Party::Points(_)) {
+            let heard: Vec<CreditId> = credits.iter().copied().filter(|credit| self.is_to_post(*credit)).collect();
+            let event = (!heard.is_empty()).then_some(OrderEvent::LegReturned { with, credits: heard, whole: false });
+            return event.into_iter().collect();
+        }
         let waits = |made: &&Made| {
             credits.contains(&made.id) && made.uses.iter().any(|back| with == Party::Coupon(back.coupon))
         };
@@ -181,6 +186,9 @@ impl Body {
     }
 
     pub(super) fn apply_leg_returned(&mut self, with: Party, credits: &[CreditId]) {
+        if matches!(with, Party::Points(_)) {
+            return self.heard_postings(credits);
+        }
         for made in self.credits.iter_mut().filter(|made| credits.contains(&made.id)) {
             made.uses.retain(|back| with != Party::Coupon(back.coupon));
         }
@@ -188,6 +196,9 @@ impl Body {
 
     /// Whether it has heard that this party saw to this credit.
     pub(super) fn has_heard(&self, with: Party, credit: CreditId) -> bool {
+        if matches!(with, Party::Points(_)) {
+            return self.is_posted(credit);
+        }
         let waits = |made: &Made| made.uses.iter().any(|back| with == Party::Coupon(back.coupon));
         self.credits.iter().any(|made| made.id == credit && !waits(made))
     }

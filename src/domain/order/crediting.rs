@@ -69,20 +69,33 @@ impl Body {
         let included = self.prices_include_tax();
         let besides_of = |shipping: bool| if shipping { share.besides_left(included) } else { 0 };
         let (shipped, mut restock) = (matches!(wanted, Wanted::Shipped { .. }), None);
-        let (lines, besides) = match wanted {
-            Wanted::Units(wanted) => self.cancel_of_units(vendor, wanted)?,
-            Wanted::Amount { minor, shipping } => self.credit_of_amount(share, *minor, besides_of(*shipping))?,
+        let points_of = |shipping: bool| if shipping { self.points_besides(vendor) } else { 0 };
+        let (lines, besides, points_besides) = match wanted {
+            Wanted::Units(wanted) => {
+                let (lines, besides, is_whole) = self.cancel_of_units(vendor, wanted)?;
+                (lines, besides, points_of(is_whole))
+            }
+            Wanted::Amount { minor, shipping } => {
+                let points = points_of(*shipping);
+                let (lines, besides) = self.credit_of_amount(share, *minor, besides_of(*shipping), points)?;
+                (lines, besides, points)
+            }
             Wanted::Shipped { lines, shipping, restock: back } => {
                 let lines = self.credit_of_shipped(vendor, lines, *back)?;
                 restock = (!back).then(Vec::new);
-                (lines, besides_of(*shipping))
+                (lines, besides_of(*shipping), points_of(*shipping))
             }
         };
-        Ok(Credit { id: seed.id, vendor, lines, besides, reason: seed.reason, by, shipped, restock })
+        let (id, reason) = (seed.id, seed.reason);
+        Ok(Credit { id, vendor, lines, besides, points_besides, reason, by, shipped, restock })
     }
 
     /// Units that are still with their vendor, and with the last of a share of which nothing was handed over what is left of shipping and fees.
-    fn cancel_of_units(&self, vendor: VendorId, wanted: &[WantedLine]) -> Result<(Vec<CreditedLine>, i64), Reject> {
+    fn cancel_of_units(
+        &self,
+        vendor: VendorId,
+        wanted: &[WantedLine],
+    ) -> Result<(Vec<CreditedLine>, i64, bool), Reject> {
         for asked in wanted {
             let of = self.lines_of(vendor).find(|line| line.sku == asked.sku).ok_or(Reject::SkuUnknown)?;
             let left = of.quantity.saturating_sub(of.credited);
@@ -107,7 +120,8 @@ impl Body {
         }
         let (lines, is_last) = self.credit_units(vendor, &units);
         let is_whole = is_last && !self.lines_of(vendor).any(|line| line.moved().shipped > 0);
-        Ok((lines, if is_whole { self.share(vendor)?.besides_left(self.prices_include_tax()) } else { 0 }))
+        let besides = if is_whole { self.share(vendor)?.besides_left(self.prices_include_tax()) } else { 0 };
+        Ok((lines, besides, is_whole))
     }
 
     /// Units that were handed over, and are given back as they are.
@@ -176,8 +190,14 @@ impl Body {
     }
 
     /// An amount, over the lines by what of each is left to be paid, then over shipping and fees.
-    fn credit_of_amount(&self, share: &Share, minor: i64, shipping: i64) -> Result<(Vec<CreditedLine>, i64), Reject> {
-        if minor < 0 || (minor == 0 && shipping == 0) {
+    fn credit_of_amount(
+        &self,
+        share: &Share,
+        minor: i64,
+        shipping: i64,
+        points: i64,
+    ) -> Result<(Vec<CreditedLine>, i64), Reject> {
+        if minor < 0 || (minor == 0 && shipping == 0 && points == 0) {
             return Err(Reject::RefundNotPositive);
         }
         let included = self.prices_include_tax();

@@ -169,8 +169,8 @@ impl Body {
         let credited = to_pay.saturating_sub(kept).max(0);
         let credit = (credited > 0).then(|| {
             let (lines, besides) = self.spread(share, credited, 0);
-            let (reason, by, shipped, restock) = (CreditReason::DisputeLost, None, false, None);
-            Box::new(Credit { id: credit_id, vendor, lines, besides, reason, by, shipped, restock })
+            let (id, reason, by, shipped, restock) = (credit_id, CreditReason::DisputeLost, None, false, None);
+            Box::new(Credit { id, vendor, lines, besides, points_besides: 0, reason, by, shipped, restock })
         });
         let owed = kept.saturating_sub(to_pay.saturating_sub(credited));
         let asked = RefundAsked { id: RefundId::from_uuid(credit_id.uuid()), amount: owed, mint };

@@ -1,9 +1,11 @@
 //! What can have happened to an order.
 
+use super::share::is_zero;
 use super::state::{is_usual, usual_return_days};
 use super::types::*;
 use super::{Party, TakenCoupon};
 use crate::domain::ids::{CreditId, CustomerId, RefundId, ReturnId, ShipmentId, VendorId};
+use crate::domain::loyalty::EarnTerms;
 use crate::domain::money::Money;
 use crate::domain::pricing::Bill;
 use crate::domain::reject::Reject;
@@ -71,6 +73,30 @@ pub enum OrderEvent {
     CouponsTaken {
         /// Which, and by how much each lowers what is to be paid.
         coupons: Vec<TakenCoupon>,
+    },
+    /// With how many points it is to be paid, and by what it earns some: it stands before the price, of an order of a customer in a shop that has a
+    /// programme.
+    PointsTaken {
+        /// How many.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        spent: i64,
+        /// What one of them pays, in minor units.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        value: i64,
+        /// By what it earns.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        earns: Option<Box<EarnTerms>>,
+    },
+    /// A share was delivered for so long that it has earned points.
+    PointsEarned {
+        /// Whose share.
+        vendor: VendorId,
+        /// Under which name the buyer's points count them.
+        posting: CreditId,
+        /// How many.
+        points: i64,
+        /// Until when they live.
+        expires_at: Timestamp,
     },
     /// A party that is no vendor holds what the order asked for.
     LegHeld {

@@ -353,12 +353,13 @@ impl Body {
         let accepted_now = refused.len() < parcel.lines.len()
             || parcel.lines.iter().any(|line| units_of(&refused, line.sku) < line.quantity);
         let nothing_arrived = !accepted_now && !self.lines_of(vendor).any(arrived);
-        let besides = match is_last && nothing_arrived {
-            true => self.share(vendor)?.besides_left(self.prices_include_tax()),
-            false => 0,
+        let (besides, points_besides) = match is_last && nothing_arrived {
+            true => (self.share(vendor)?.besides_left(self.prices_include_tax()), self.points_besides(vendor)),
+            false => (0, 0),
         };
         let (id, reason) = (seed.id, CreditReason::DeliveryRefused);
-        let credit = Credit { id, vendor, lines, besides, reason, by, shipped: true, restock: Some(Vec::new()) };
+        let (shipped, restock) = (true, Some(Vec::new()));
+        let credit = Credit { id, vendor, lines, besides, points_besides, reason, by, shipped, restock };
         self.credited(credit, seed.mint).map(Some)
     }
 

@@ -39,6 +39,7 @@ mod noted;
 mod parts;
 mod payment;
 mod phases;
+mod points;
 mod refund;
 mod resolve;
 mod restock;
@@ -52,10 +53,12 @@ mod types;
 mod view;
 mod waiting;
 
+pub(crate) use bill::no_points;
 pub use columns::{OrderColumns, OrderFilter};
 pub use coupons::{CountedBy, OrderCoupon, PlacedCoupon, TakenCoupon};
 pub use event::OrderEvent;
 pub use legs::{Leg, LegState, Party};
+pub use points::{PointsShown, Posting};
 pub use shown::*;
 pub use state::Phase;
 pub use types::*;
@@ -64,6 +67,7 @@ pub use waiting::{AcceptanceSettings, WaitsFor};
 use super::buyer::Claim;
 use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::coupon::CouponCommand;
+use super::customer::{CustomerCommand, PointCommand};
 use super::details::{Detail, DetailName};
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, Principal, Publication,
@@ -208,6 +212,7 @@ impl Decides for Order {
     ) -> Result<Vec<OrderEvent>, Reject> {
         match (&self.body, command.plain()) {
             (Some(body), OrderCommand::DisputeTold { told, mint }) => body.decide_dispute(self.id, told, *mint),
+            (Some(body), OrderCommand::Tick) if body.phase == Phase::Settled => Ok(body.decide_earn(self.id, now)),
             (Some(body), command) => body.decide(command, knowledge, now),
             (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
                 hold_until: now.plus_millis(placement.hold_ms),
@@ -468,7 +473,8 @@ impl Asks for Order {
                 let restocks = body.to_restock().into_iter().map(|vendor| EffectKey::new(Step::Restock, vendor));
                 let returns = body.to_return().into_iter().map(|coupon| EffectKey::new(Step::ReturnUse, coupon));
                 let cash = body.cash_to_close().map(|party| party.key(Verb::Close));
-                restocks.chain(returns).chain(cash).collect()
+                let posts = body.to_post().map(|(customer, _)| EffectKey::new(Step::PostPoints, customer));
+                restocks.chain(returns).chain(cash).chain(posts).collect()
             }
             Phase::Ended | Phase::Stuck => Vec::new(),
         }
@@ -496,17 +502,29 @@ impl Asks for Order {
                 let returned = Box::new(body.returned_use(order, coupon));
                 Effect::Tell(Message::Coupon { id: coupon, command: CouponCommand::ReturnUse { returned } })
             }
+            Step::PostPoints => {
+                let (id, postings) = body.to_post()?;
+                let (currency, postings) = (body.currency, postings.to_vec());
+                let command = PointCommand::PostPoints { order, currency, postings };
+                Effect::Tell(Message::Customer { id, command: CustomerCommand::Points(command) })
+            }
             Step::Place | Step::AskHold | Step::Merge | Step::AskCredit => return None,
             // They ask a party.
             Step::Reserve | Step::Commit | Step::Release => return None,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse => return None,
             Step::OpenCash | Step::KeepCash | Step::DropCash | Step::CloseCash => return None,
+            Step::HoldPoints | Step::SpendPoints | Step::ReleasePoints => return None,
         })
     }
 
     fn timer(&self) -> Option<(Timestamp, OrderCommand)> {
         let body = self.body.as_ref()?;
-        matches!(body.phase, Phase::Gathering | Phase::Paying).then_some((body.payment_due_at, OrderCommand::Tick))
+        let at = match body.phase {
+            Phase::Gathering | Phase::Paying => Some(body.payment_due_at),
+            Phase::Settled => body.earns_at(),
+            _ => None,
+        };
+        at.map(|at| (at, OrderCommand::Tick))
     }
 
     fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
@@ -617,6 +635,9 @@ impl Checks for Order {
         if at_door.is_none() && body.is_sold() && sums.paid != sums.total {
             return breach("a_paid_order_is_paid_once", format!("{sums:?}"));
         }
+        if body.points_are_wrong() {
+            return breach("points_pay_what_the_bill_says", format!("{:?}", body.points));
+        }
         if let Some(invariant) = body.cash_is_wrong() {
             return breach(invariant, format!("{:?}, {:?}", body.shares, body.parcels));
         }
@@ -642,6 +663,7 @@ impl Checks for Order {
         let taken = |party: &Leg| match party.with {
             Party::Coupon(coupon) => body.coupons.iter().any(|taken| taken.coupon == coupon && taken.version > 0),
             Party::Cash(_) => at_door.is_some(),
+            Party::Points(_) => body.points_spent() > 0,
             Party::Stock(_) => true,
         };
         if !body.legs.iter().all(taken) {

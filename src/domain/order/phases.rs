@@ -286,7 +286,7 @@ impl Body {
         let late = committed && self.phase == Phase::Settled && self.is_given_up(party);
         let event = match party {
             Party::Stock(vendor) => OrderEvent::StockCommitted { vendor },
-            with @ (Party::Coupon(_) | Party::Cash(_)) => OrderEvent::LegCommitted { with },
+            with @ (Party::Coupon(_) | Party::Cash(_) | Party::Points(_)) => OrderEvent::LegCommitted { with },
         };
         late.then_some(event).into_iter().collect()
     }

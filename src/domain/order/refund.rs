@@ -154,6 +154,9 @@ pub struct Credit {
     /// Of shipping and fees, in minor units.
     #[serde(default, skip_serializing_if = "super::share::is_zero")]
     pub besides: i64,
+    /// What points paid of shipping and fees, and comes back with them, in minor units.
+    #[serde(default, skip_serializing_if = "super::share::is_zero")]
+    pub points_besides: i64,
     /// Why.
     pub reason: CreditReason,
     /// Who decided it; none where the buyer did.
@@ -198,6 +201,9 @@ pub struct Refund {
     pub vendor: VendorId,
     /// How much, in minor units.
     pub amount: i64,
+    /// How many points come back with it.
+    #[serde(default, skip_serializing_if = "super::share::is_zero")]
+    pub points: i64,
     /// Why.
     pub reason: CreditReason,
     /// How it stands.
@@ -276,6 +282,9 @@ pub struct RefundPreview {
     pub shipping: Money,
     /// The most that can be given back of the share.
     pub maximum: Money,
+    /// How many points would come back.
+    #[serde(default, skip_serializing_if = "super::share::is_zero")]
+    pub points: i64,
 }
 
 type Decision = Result<Vec<OrderEvent>, Reject>;
@@ -365,6 +374,7 @@ impl Body {
             amount: money(after.amounts().refund_due.saturating_sub(share.amounts().refund_due)),
             shipping: money(credit.besides),
             maximum: money(share.refundable(&self.lines, self.prices_include_tax())),
+            points: self.points_back(&credit),
         })
     }
 
@@ -452,7 +462,7 @@ impl Body {
     }
 
     pub(super) fn apply_credit(&mut self, credit: &Credit, asked: Option<&RefundAsked>, at: Timestamp) {
-        let uses = self.uses_back(credit);
+        let (uses, points) = (self.uses_back(credit), self.points_before(credit));
         self.apply_wish_dropped(credit.id);
         for part in &credit.lines {
             for line in self.lines.iter_mut().filter(|line| line.vendor == credit.vendor && line.sku == part.sku) {
@@ -469,6 +479,7 @@ impl Body {
         for share in self.shares.iter_mut().filter(|share| share.vendor == credit.vendor) {
             share.credit(credit.amount());
             share.besides_credited = share.besides_credited.saturating_add(credit.besides);
+            share.points_credited = share.points_credited.saturating_add(credit.points_besides);
         }
         let units: Vec<(SkuId, i64)> = match &credit.restock {
             Some(restock) => restock.iter().map(|line| (line.sku, line.quantity)).collect(),
@@ -478,6 +489,7 @@ impl Body {
             self.note_restocked(credit.vendor, &units);
         }
         let slot = self.slot_given_back(credit);
+        let points = self.post_credit(credit, points);
         self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses, shipped: credit.shipped, slot });
         let kind = if credit.has_units() && !credit.shipped { "cancelled_units" } else { "credited" };
         let entry = self.note(at, kind);
@@ -487,6 +499,7 @@ impl Body {
         entry.by = credit.by;
         if let Some(asked) = asked {
             self.apply_asked(credit.vendor, credit.reason, *asked, at);
+            self.refunds.last_mut().into_iter().for_each(|refund| refund.points = points);
         }
         self.roll_up(at);
     }
@@ -519,7 +532,8 @@ impl Body {
     pub(super) fn apply_asked(&mut self, vendor: VendorId, reason: CreditReason, asked: RefundAsked, at: Timestamp) {
         let RefundAsked { id, amount, mint } = asked;
         let (status, attempt, reference, failure, by_hand) = (RefundStatus::Requested, 1, None, None, false);
-        let refund = Refund { id, vendor, amount, reason, status, attempt, mint, reference, failure, by_hand };
+        let points = 0;
+        let refund = Refund { id, vendor, amount, points, reason, status, attempt, mint, reference, failure, by_hand };
         self.note_refund(&refund, at, "refund_requested");
         self.refunds.push(refund);
     }

@@ -325,7 +325,8 @@ impl Body {
         }
         let (lines, _) = self.credit_units(vendor, &units);
         let (id, reason, restock) = (seed.id, known.reason, Some(restock));
-        let credit = Credit { id, vendor, lines, besides: 0, reason, by, shipped: true, restock };
+        let (besides, points_besides, shipped) = (0, 0, true);
+        let credit = Credit { id, vendor, lines, besides, points_besides, reason, by, shipped, restock };
         self.credited(credit, seed.mint).map(Some)
     }
 

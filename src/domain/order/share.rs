@@ -71,6 +71,9 @@ pub(super) struct Share {
     /// What of `credited` is of shipping and fees, which are credited in one piece.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) besides_credited: i64,
+    /// What points paid of shipping and fees, and was credited, in minor units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) points_credited: i64,
     /// Why it is not shipped now, where somebody has stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) on_hold: Option<HoldReason>,
@@ -85,8 +88,21 @@ pub(super) struct Share {
 impl Share {
     fn new(vendor: VendorId) -> Self {
         let (billed, besides_credited, on_hold, overdue_at, slot) = (None, 0, None, None, None);
-        let (total, credited, rounding, paid, refunded) = (0, 0, 0, 0, 0);
-        Self { vendor, total, credited, rounding, paid, refunded, billed, besides_credited, on_hold, overdue_at, slot }
+        let (total, credited, rounding, paid, refunded, points_credited) = (0, 0, 0, 0, 0, 0);
+        Self {
+            vendor,
+            total,
+            credited,
+            rounding,
+            paid,
+            refunded,
+            billed,
+            besides_credited,
+            points_credited,
+            on_hold,
+            overdue_at,
+            slot,
+        }
     }
 
     /// What is to be paid beside its lines.

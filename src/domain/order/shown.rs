@@ -1,7 +1,7 @@
 //! How an order is shown, and what else it answers.
 
-use super::OrderCoupon;
 use super::types::*;
+use super::{OrderCoupon, PointsShown};
 use crate::domain::details::Contact;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{CartId, OrderId, ShipmentId, SubOrderId, VendorId};
@@ -67,6 +67,9 @@ pub struct OrderView {
     /// What holds of its whole bill, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bill: Option<Box<BillHead>>,
+    /// Its points.
+    #[serde(default, skip_serializing_if = "PointsShown::is_nothing")]
+    pub points: PointsShown,
     /// The gateway.
     pub payment_method: String,
     /// How the payment stands.
@@ -136,7 +139,7 @@ pub struct TimelineEntry {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_corrected`, `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`, `shipment_astray`, `cancel_wished`, `cancel_refused`, `acceptance_overdue`, `return_requested`, `return_excepted` (its time was over), `return_approved`, `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `confirmed`, `cash_counted` (as one of the buyer's open orders that are paid at the door), `cash_refused`, `cash_kept`, `cash_closed`, `cash_collected`, `cash_remitted`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `points_held`, `points_refused`, `points_spent`, `points_released`, `points_earned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_corrected`, `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`, `shipment_astray`, `cancel_wished`, `cancel_refused`, `acceptance_overdue`, `return_requested`, `return_excepted` (its time was over), `return_approved`, `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `confirmed`, `cash_counted` (as one of the buyer's open orders that are paid at the door), `cash_refused`, `cash_kept`, `cash_closed`, `cash_collected`, `cash_remitted`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.

@@ -2,6 +2,7 @@
 
 use super::booking::CancelWish;
 use super::legs::{Acknowledged, Leg, LegState, Party};
+use super::points::OrderPoints;
 use super::refund::Made;
 use super::resolve::Stuck;
 use super::share::Share;
@@ -120,6 +121,9 @@ pub(super) struct Body {
     /// What holds of its whole bill, where that is more than lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bill: Option<Box<BillHead>>,
+    /// Its points, where it has to do with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) points: Option<Box<OrderPoints>>,
     /// The methods of shipping that were chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) shipping: Vec<(VendorId, ShippingMethodId)>,
@@ -208,6 +212,7 @@ impl Body {
             total: 0,
             shares: Vec::with_capacity(1),
             bill: None,
+            points: None,
             shipping: placement.shipping.clone(),
             slots: placement.slots.clone(),
             early_paid: 0,

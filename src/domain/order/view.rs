@@ -3,7 +3,7 @@
 use super::columns::OrderColumns;
 use super::legs::{Leg, LegState};
 use super::state::Body;
-use super::{Amounts, Order, OrderView, SubOrderStatus, SubOrderView};
+use super::{Amounts, Order, OrderView, PointsShown, SubOrderStatus, SubOrderView};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{SubOrderId, VendorId};
 use crate::domain::rows::{OrderLineRow, OrderRow, SubOrderRow};
@@ -44,6 +44,8 @@ impl Order {
             // What one takes off of the whole order would tell a vendor what the others earn.
             coupons: if matches!(by, Principal::Member(_)) { Vec::new() } else { body.coupons.clone() },
             bill: body.bill.clone(),
+            // These are between the buyer and the shop: vendors are paid in full.
+            points: if matches!(by, Principal::Member(_)) { PointsShown::default() } else { body.points_shown() },
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
             placed_at: body.placed_at,
@@ -81,6 +83,7 @@ impl Order {
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
             outside: Some(body.outside(self.id)),
+            points_pending: Some(body.points_shown().pending).filter(|points| *points > 0 && body.is_sold()),
             sub_orders: body
                 .legs
                 .iter()

@@ -75,8 +75,10 @@ pub struct Basket<'a> {
     pub exempt: Option<Exemption>,
     /// When the order was placed, which decides the rates.
     pub placed_at: Timestamp,
-    /// What points are to pay, in minor units: at most what there is to pay.
+    /// With how many points the buyer wants to pay; with fewer where there is less to pay.
     pub points: i64,
+    /// What one of them pays, in minor units; 0 where none do.
+    pub point_value: i64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -588,7 +590,10 @@ impl<'a> Making<'a> {
 
     /// What points pay, as money: of no part more than is to be paid for it.
     fn pay_with_points(&mut self) -> Result<(), Reject> {
-        let points = self.basket.points.clamp(0, self.bill.total());
+        // Whole points: one pays nothing in part.
+        let value = self.basket.point_value;
+        let most = if value > 0 { self.bill.total() / value } else { 0 };
+        let points = self.basket.points.clamp(0, most).saturating_mul(value);
         let totals: Vec<i64> = self.bill.shares.iter().map(|share| share.total).collect();
         let Some(of_shares) = split(points, &totals).filter(|_| points > 0) else { return Ok(()) };
         let included = self.bill.prices_include_tax;

@@ -169,6 +169,7 @@ impl Shop {
             exempt: self.exempt,
             placed_at: PLACED_AT,
             points: self.points,
+            point_value: 1,
         })?;
         assert_eq!(bill.is_wrong(), None, "{bill:#?}");
         let read: Bill = serde_json::from_str(&serde_json::to_string(&bill).unwrap()).unwrap();

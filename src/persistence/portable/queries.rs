@@ -4,7 +4,7 @@ use super::upserts::{read, selected};
 use super::waiting::{has_such_a_share, page_of_vendor};
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
 use crate::domain::buyer::MailKey;
-use crate::domain::ids::{CouponId, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CouponId, CustomerId, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::order::{OrderFilter, OrderStatus};
 use crate::domain::rows::{
     CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, StockChangeRow, VendorRow,
@@ -26,6 +26,11 @@ pub(in crate::persistence) const GUESTS_ORDERS: &str = "
     SELECT id FROM orders WHERE mail_key = $1 AND customer_id IS NULL
         AND status NOT IN ('rejected', 'payment_failed', 'cancelled', 'expired')
     ORDER BY placed_at DESC, id DESC LIMIT $2";
+
+/// By an index of the orders that have some to come.
+pub(in crate::persistence) const POINTS_PENDING: &str = "
+    SELECT CAST(COALESCE(SUM(points_pending), 0) AS bigint) FROM orders
+    WHERE customer_id = $1 AND points_pending IS NOT NULL";
 
 /// The pattern for texts that contain `text`, in whose place LIKE takes nothing for a wildcard.
 fn containing(text: &str) -> String {
@@ -199,6 +204,12 @@ impl Queries for Inner {
         let query = query.bind(Uuid::from_bytes(of.0)).bind(i64::from(limit));
         let rows = within(self.query_timeout, query.fetch_all(&self.lists)).await?;
         Ok(rows.into_iter().map(|(id,)| OrderId::from_uuid(id)).collect())
+    }
+
+    async fn points_pending(&self, of: CustomerId) -> Result<i64, StoreError> {
+        let query = sqlx::query_as::<_, (i64,)>(POINTS_PENDING).persistent(LOOKUPS_STAY_PREPARED).bind(of.uuid());
+        let (points,) = within(self.query_timeout, query.fetch_one(&self.lists)).await?;
+        Ok(points)
     }
 
     async fn products(

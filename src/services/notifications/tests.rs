@@ -6,7 +6,7 @@ use crate::domain::ids::{CartId, EntityId, JobId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::About;
 use crate::domain::money::Currency;
 use crate::domain::order::{
-    Address, Amounts, BillHead, OrderLine, OrderStatus, PaymentStatus, SubOrderStatus, SubOrderView,
+    Address, Amounts, BillHead, OrderLine, OrderStatus, PaymentStatus, PointsShown, SubOrderStatus, SubOrderView,
 };
 use crate::domain::pricing::BillShare;
 use crate::domain::time::Timestamp;
@@ -67,6 +67,7 @@ fn order(status: OrderStatus) -> OrderView {
         coupons: Vec::new(),
         amounts: Amounts { total: 250_100, paid: 250_100, ..Amounts::default() },
         bill: None,
+        points: PointsShown::default(),
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Captured,
         placed_at: Timestamp::from_millis(1),

@@ -6,7 +6,7 @@ use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::buyer::MailKey;
 use haat::domain::details::{Detail, DetailName};
-use haat::domain::ids::{CouponId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::{OrderFilter, OrderStatus};
 use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, Shapes, StockChangeRow};
 use haat::domain::time::Timestamp;
@@ -344,6 +344,14 @@ impl Queries for Connection {
             let mut rows: Vec<&OrderRow> = disk.tables.orders.values().filter(theirs).collect();
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
             rows.into_iter().map(|row| row.id).take(limit as usize).collect()
+        })
+        .await
+    }
+
+    async fn points_pending(&self, of: CustomerId) -> Result<i64, StoreError> {
+        self.read(move |disk| {
+            let theirs = disk.tables.orders.values().filter(|row| row.customer_id == Some(of));
+            theirs.filter_map(|row| row.points_pending).sum()
         })
         .await
     }

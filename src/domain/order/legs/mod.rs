@@ -6,11 +6,12 @@
 
 mod cash;
 mod coupon;
+mod points;
 mod stock;
 
 use super::state::Body;
 use crate::domain::coupon::CouponCommand;
-use crate::domain::customer::CustomerCommand;
+use crate::domain::customer::{CustomerCommand, PointCommand};
 use crate::domain::entity::{EffectKey, Message, Step};
 use crate::domain::ids::{CouponId, CreditId, CustomerId, OrderId, VendorId};
 use crate::domain::time::Timestamp;
@@ -30,6 +31,9 @@ pub enum Party {
     /// Whoever counts the open orders of a buyer that are to be paid at the door, for one of them.
     #[serde(rename = "cash")]
     Cash(CustomerId),
+    /// The buyer, for points that the order is to be paid with.
+    #[serde(rename = "points")]
+    Points(CustomerId),
 }
 
 /// How far an order is with one of its parties.
@@ -86,6 +90,7 @@ impl Party {
             Party::Stock(vendor) => stock::message(order, body, vendor, verb),
             Party::Coupon(coupon) => coupon::message(order, body, coupon, verb),
             Party::Cash(at) => cash::message(order, at, body.is_refused_at_the_door(), verb),
+            Party::Points(customer) => points::message(order, body, customer, verb),
         }
     }
 
@@ -95,6 +100,10 @@ impl Party {
             Party::Stock(id) => Message::Vendor { id, command: VendorCommand::Release { order, until } },
             Party::Coupon(id) => Message::Coupon { id, command: CouponCommand::ReleaseUse { order, until } },
             Party::Cash(id) => Message::Customer { id, command: CustomerCommand::CloseCash { order, refused: false } },
+            Party::Points(id) => {
+                let command = CustomerCommand::Points(PointCommand::ReleasePoints { order, until });
+                Message::Customer { id, command }
+            }
         }
     }
 
@@ -103,6 +112,10 @@ impl Party {
         match self {
             Party::Stock(_) | Party::Cash(_) => None,
             Party::Coupon(id) => Some(Message::Coupon { id, command: CouponCommand::CloseReturns { order, credits } }),
+            Party::Points(id) => {
+                let command = CustomerCommand::Points(PointCommand::ClosePostings { order, postings: credits });
+                Some(Message::Customer { id, command })
+            }
         }
     }
 
@@ -135,6 +148,14 @@ impl Party {
                 },
                 customer,
             ),
+            Party::Points(customer) => EffectKey::new(
+                match verb {
+                    Verb::Ask => Step::HoldPoints,
+                    Verb::Confirm | Verb::Close => Step::SpendPoints,
+                    Verb::Cancel => Step::ReleasePoints,
+                },
+                customer,
+            ),
         }
     }
 
@@ -142,7 +163,7 @@ impl Party {
     pub(super) fn of_key(key: EffectKey) -> Option<(Party, Verb)> {
         let uuid = Uuid::from_u128(key.target);
         let (stock, coupon) = (Party::Stock(VendorId::from_uuid(uuid)), Party::Coupon(CouponId::from_uuid(uuid)));
-        let cash = Party::Cash(CustomerId::from_uuid(uuid));
+        let (cash, points) = (Party::Cash(CustomerId::from_uuid(uuid)), Party::Points(CustomerId::from_uuid(uuid)));
         Some(match key.step {
             Step::Reserve => (stock, Verb::Ask),
             Step::Commit => (stock, Verb::Confirm),
@@ -154,6 +175,9 @@ impl Party {
             Step::KeepCash => (cash, Verb::Confirm),
             Step::DropCash => (cash, Verb::Cancel),
             Step::CloseCash => (cash, Verb::Close),
+            Step::HoldPoints => (points, Verb::Ask),
+            Step::SpendPoints => (points, Verb::Confirm),
+            Step::ReleasePoints => (points, Verb::Cancel),
             _ => return None,
         })
     }
@@ -162,7 +186,7 @@ impl Party {
     pub const fn vendor(self) -> Option<VendorId> {
         match self {
             Party::Stock(vendor) => Some(vendor),
-            Party::Coupon(_) | Party::Cash(_) => None,
+            Party::Coupon(_) | Party::Cash(_) | Party::Points(_) => None,
         }
     }
 }

@@ -7,8 +7,18 @@
 //! It counts the orders of the customer that are open and to be paid at the door: of these a buyer may have a few at a time. A guest is counted by
 //! phone number: the id of the customer who counts follows from the number, and belongs to no account.
 //!
+//! It has their points (`points`), of which orders hold some, and their tier (`tiers`).
+//!
 //! And it knows which prices they have and whether they pay taxes, which the shop's people say. Whoever has other ones than everybody is published: a cart reads it
 //! there in its own turn, so a checkout asks no customer.
+
+mod asked;
+mod points;
+mod tiers;
+
+pub use asked::{PointCommand, PointsView, may_be_given};
+pub use points::{GivenFor, NEVER, PointEvent, PointItem, PointKind, PointLot, PointTotals, Points};
+pub use tiers::{Bought, Standing};
 
 use super::buyer::{Audience, Exemption};
 use super::entity::{
@@ -71,6 +81,9 @@ pub enum CustomerCommand {
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "there")]
         exempt: Option<Option<Exemption>>,
     },
+    /// What concerns their points.
+    #[serde(untagged)]
+    Points(PointCommand),
 }
 
 /// Reads a field that is there: so one that is absent is told from one that is null.
@@ -111,6 +124,9 @@ pub enum CustomerEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
     },
+    /// What became of their points.
+    #[serde(untagged)]
+    Points(PointEvent),
 }
 
 /// What a customer answers.
@@ -134,6 +150,11 @@ pub enum CustomerReply {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exempt: Option<Exemption>,
     },
+    /// What they have of points.
+    Points {
+        /// That.
+        points: Box<PointsView>,
+    },
 }
 
 /// A customer's state.
@@ -154,9 +175,17 @@ pub struct Customer {
     /// When what was brought to the door was refused, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refusals: Vec<Timestamp>,
+    /// Their points.
+    #[serde(default, skip_serializing_if = "Points::is_nothing")]
+    points: Points,
 }
 
 impl Customer {
+    /// Their points.
+    pub fn points(&self) -> &Points {
+        &self.points
+    }
+
     /// The orders that are open and to be paid at the door.
     pub fn open_cash(&self) -> &[OrderId] {
         &self.cash
@@ -178,11 +207,20 @@ impl Customer {
 
     /// As its row; `None` while it is as everybody is.
     pub fn row(&self) -> Option<CustomerRow> {
-        self.group.map(|group| CustomerRow { id: self.id, group, exempt: self.exempt })
+        let multiplier = self.multiplier();
+        if self.group.is_none() && multiplier.is_none() {
+            return None;
+        }
+        Some(CustomerRow { id: self.id, group: self.group.unwrap_or_default(), exempt: self.exempt, multiplier })
     }
 
     fn published(&self) -> Publication {
-        Publication::Group { customer: self.id, audience: self.group.unwrap_or_default(), exempt: self.exempt }
+        Publication::Group {
+            customer: self.id,
+            audience: self.group.unwrap_or_default(),
+            exempt: self.exempt,
+            multiplier: self.multiplier(),
+        }
     }
 
     fn may(by: Principal, action: Action) -> Result<(), Reject> {
@@ -199,7 +237,21 @@ impl Decides for Customer {
     type Reply = CustomerReply;
 
     fn new(id: CustomerId) -> Self {
-        Self { id, cart: 0, group: None, exempt: None, cash: Vec::new(), refusals: Vec::new() }
+        Self {
+            id,
+            cart: 0,
+            group: None,
+            exempt: None,
+            cash: Vec::new(),
+            refusals: Vec::new(),
+            points: Points::default(),
+        }
+    }
+
+    fn heard(&mut self, command: &CustomerCommand, now: Timestamp) {
+        if let CustomerCommand::Points(command) = command {
+            self.hear_points(command, now);
+        }
     }
 
     fn decide(
@@ -242,6 +294,7 @@ impl Decides for Customer {
                 }
                 Ok(vec![CustomerEvent::CustomerEdited { group, exempt, by: By::of(*by) }])
             }
+            CustomerCommand::Points(command) => self.decide_points(command, knowledge, now),
         }
     }
 
@@ -257,6 +310,7 @@ impl Decides for Customer {
             }
             CustomerEvent::CartFollowed { number } => self.cart = *number,
             CustomerEvent::CustomerEdited { group, exempt, .. } => (self.group, self.exempt) = (Some(*group), *exempt),
+            CustomerEvent::Points(event) => self.points.apply(event, at),
         }
     }
 
@@ -271,10 +325,14 @@ impl Decides for Customer {
             CustomerCommand::Show { .. } | CustomerCommand::Edit { .. } => {
                 CustomerReply::Customer { group: self.group.unwrap_or_default(), exempt: self.exempt }
             }
+            CustomerCommand::Points(command) => self.reply_points(command),
         }))
     }
 
     fn respond(&self, command: &CustomerCommand, outcome: Result<(), &Reject>) -> Option<Message> {
+        if let CustomerCommand::Points(command) = command {
+            return self.respond_points(command, outcome);
+        }
         let with = Party::Cash(self.id);
         let (order, answer) = match (command, outcome) {
             (CustomerCommand::OpenCash { order }, Ok(())) => (order, OrderCommand::LegHeld { with }),
@@ -292,8 +350,13 @@ impl Decides for Customer {
     }
 
     fn publications(&self, events: &[CustomerEvent]) -> Vec<Publication> {
-        let edited = events.iter().any(|event| matches!(event, CustomerEvent::CustomerEdited { .. }));
-        edited.then(|| self.published()).into_iter().collect()
+        let is_shown = |event: &CustomerEvent| {
+            matches!(
+                event,
+                CustomerEvent::CustomerEdited { .. } | CustomerEvent::Points(PointEvent::TierChanged { .. })
+            )
+        };
+        events.iter().any(is_shown).then(|| self.published()).into_iter().collect()
     }
 
     fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
@@ -303,17 +366,41 @@ impl Decides for Customer {
 
     fn is_read(command: &CustomerCommand) -> bool {
         // Whoever asks which cart is theirs wants to fill it; and under a key the answer is kept.
-        matches!(command, CustomerCommand::Show { .. })
+        matches!(command, CustomerCommand::Show { .. } | CustomerCommand::Points(PointCommand::SeePoints { .. }))
     }
 }
 
 impl Asks for Customer {
-    fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
+    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
+        self.asks_of_points(now)
+    }
+
+    fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
         Vec::new()
     }
 
-    fn effect(&self, _key: EffectKey) -> Option<Effect> {
-        None
+    fn next_ask(&self) -> Option<Timestamp> {
+        self.next_ask_of_points()
+    }
+
+    fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
+        self.take_asks_of_points(now)
+    }
+
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
+        self.ask_of_points(key)
+    }
+
+    fn timer(&self) -> Option<(Timestamp, CustomerCommand)> {
+        Some((self.timer_of_points()?, CustomerCommand::Points(PointCommand::Tick)))
+    }
+
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        // What was asked about is past its time.
+        match self.points.holds.asked() + self.points.posted.asked() {
+            0 => self.timer_of_points(),
+            _ => Some(now),
+        }
     }
 }
 
@@ -344,7 +431,10 @@ impl Checks for Customer {
         let twice = |(place, order): (usize, &OrderId)| self.cash[..place].contains(order);
         match self.cash.iter().enumerate().any(twice) {
             true => Err(Breach::new("an_order_is_counted_once", self.id.entity(), format!("{:?}", self.cash))),
-            false => Ok(()),
+            false => match self.points.is_wrong() {
+                Some((invariant, detail)) => Err(Breach::new(invariant, self.id.entity(), detail)),
+                None => Ok(()),
+            },
         }
     }
 
@@ -355,6 +445,11 @@ impl Checks for Customer {
             "group": self.group.unwrap_or_default(),
             "exempt": self.exempt,
             "open_cash_orders": self.cash,
+            "points": self.points.active(),
+            "points_held": self.points.held(),
+            "points_debt": self.points.debt(),
+            "points_totals": self.points.totals(),
+            "tier": self.points.standing.as_ref().and_then(|standing| standing.tier.as_deref()),
         })
     }
 }
