@@ -79,6 +79,20 @@ pub const TABLE_BYTES: usize = 1024 * 1024;
 pub const QUOTE_MS: i64 = 15 * 60 * 1000;
 /// Rates of tax.
 pub const TAX_ROWS: usize = 10_000;
+/// Currencies in which points have a value: more than there are.
+pub const POINT_VALUES: usize = 200;
+/// What one point pays, in minor units.
+pub const POINT_VALUE_MINOR: i64 = 1_000_000_000_000;
+/// How many days after its delivery a share earns points at the latest.
+pub const POINTS_EARNED_AFTER_DAYS: u32 = 365;
+/// How many local days points live at most.
+pub const POINTS_EXPIRE_DAYS: u32 = 3_650;
+/// Tiers of a programme of points.
+pub const LOYALTY_TIERS: usize = 20;
+/// For how much one must have bought for a tier, in minor units.
+pub const TIER_FROM_MINOR: i64 = 1_000_000_000_000_000;
+/// By what a tier multiplies what is earned, in basis points: ten times.
+pub const TIER_MULTIPLIER_BASIS_POINTS: u32 = 100_000;
 /// Methods of shipping of one vendor.
 pub const SHIPPING_METHODS: usize = 50;
 /// Zones of one method.

@@ -317,6 +317,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, format!("{of_share}/shipments/{}/correct", ShipmentId::from_uuid(KNOWN)), By::Admin),
         route(Method::PUT, format!("/v1/vendors/{vendor}/delivery-plan"), By::Vendor),
         route(Method::POST, "/v1/rooms".into(), By::Admin),
+        route(Method::PUT, "/v1/admin/loyalty".into(), By::Admin),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Takes over tables of taxes and of shipping.
+/// Takes over tables of taxes, of points and of shipping.
 pub(super) async fn price_tables(tables: Arc<PriceTables>, shop: Shop, stop: CancellationToken) {
     let every = Duration::from_millis(limits::TABLES_LOOK_MS);
     let mut knows = true;
@@ -18,7 +18,7 @@ pub(super) async fn price_tables(tables: Arc<PriceTables>, shop: Shop, stop: Can
             Err(error) => {
                 // Once for each time: what the store has, others tell, too.
                 if std::mem::replace(&mut knows, false) {
-                    tracing::warn!(%error, "it cannot be learnt now which taxes and shipping methods were changed elsewhere");
+                    tracing::warn!(%error, "it cannot be learnt now which taxes, shipping methods and terms of points were changed elsewhere");
                 }
             }
         }

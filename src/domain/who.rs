@@ -435,6 +435,8 @@ actions!(
     EditCategories: Who::Staff(Permission::CatalogEdit), Who::Admin;
     /// Look at the shop's taxes, and change them.
     EditTaxes: Who::Staff(Permission::MoneyEdit), Who::Admin;
+    /// Look at the programme of points, and change it.
+    EditLoyalty: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at one's own account and where it is signed in, and change it.
     UseAccount: Who::Account;
     /// Look at coupons, and at what is counted of them.

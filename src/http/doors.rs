@@ -144,6 +144,8 @@ const DOORS: &[(&str, Action)] = &[
     ("patch_member", Action::EditMembers),
     ("get_tax", Action::EditTaxes),
     ("put_tax", Action::EditTaxes),
+    ("get_loyalty", Action::EditLoyalty),
+    ("put_loyalty", Action::EditLoyalty),
     ("list_accounts", Action::EditAccounts),
     ("create_account", Action::EditAccounts),
     ("get_account", Action::EditAccounts),

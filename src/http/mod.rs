@@ -27,6 +27,7 @@ pub mod host;
 pub mod idempotency;
 pub mod jobs;
 pub mod live;
+pub mod loyalty;
 pub mod metrics;
 pub mod money;
 pub mod notes;

@@ -482,6 +482,8 @@ mod tests {
             ("/v1/vendors/{vendor}/shipping-methods", "put"),
             ("/v1/admin/tax", "get"),
             ("/v1/admin/tax", "put"),
+            ("/v1/admin/loyalty", "get"),
+            ("/v1/admin/loyalty", "put"),
             ("/v1/auth/sign-up", "post"),
             ("/v1/auth/verify", "post"),
             ("/v1/auth/login", "post"),

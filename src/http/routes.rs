@@ -2,8 +2,8 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, live, notices,
-    ops, orders, own, people, points, products, quotes, refunds, remittances, resolve, returns, rooms, sales,
+    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, live, loyalty,
+    notices, ops, orders, own, people, points, products, quotes, refunds, remittances, resolve, returns, rooms, sales,
     shipments, shipping, skus, slots, tax, tracking, vendors, waiting,
 };
 use http::Method;
@@ -95,6 +95,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(people::list_members, people::invite_member))
         .routes(routes!(people::patch_member))
         .routes(routes!(tax::get_tax, tax::put_tax))
+        .routes(routes!(loyalty::get_loyalty, loyalty::put_loyalty))
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
         .routes(routes!(customers::get_customer, customers::patch_customer))
@@ -227,6 +228,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/close", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/cancel", &[(Method::POST, Class::Checkout)]),
     ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
+    ("/v1/admin/loyalty", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
@@ -294,6 +296,7 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/overview"
             | "/v1/admin/accounts"
             | "/v1/admin/tax"
+            | "/v1/admin/loyalty"
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"

@@ -21,6 +21,7 @@ mod faults;
 mod history;
 mod idempotency;
 mod live;
+mod loyalty;
 mod mails;
 mod months;
 mod notes;

@@ -350,7 +350,7 @@ fn opening(args: &RehearseArgs, subject: &Subject, scenario: &Scenario) -> Strin
         (None, None, None) => String::new(),
     };
     said.push_str(&format!(".\n{people} people, {from}.\n"));
-    let mut left_out = vec!["taxes and methods of shipping"];
+    let mut left_out = vec!["taxes", "methods of shipping", "the programme of points"];
     if subject.needs_account {
         left_out.push("that buyers need an account");
     }

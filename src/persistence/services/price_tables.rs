@@ -22,6 +22,7 @@ const UPDATE: &str = "
     WHERE kind = $1 AND owner = $2 AND version = $5";
 
 const TAX: &str = "tax";
+const LOYALTY: &str = "loyalty";
 const SHIPPING: &str = "shipping";
 
 /// The tables on either store.
@@ -30,6 +31,7 @@ pub(super) struct Rows(pub(super) Arc<dyn Units>);
 fn key(name: TableName) -> [Value; 2] {
     let (kind, owner) = match name {
         TableName::Tax => (TAX, Uuid::nil()),
+        TableName::Loyalty => (LOYALTY, Uuid::nil()),
         TableName::Shipping(vendor) => (SHIPPING, vendor.uuid()),
     };
     [Value::Text(Some(kind.to_owned())), Value::Uuid(Some(owner))]
@@ -47,6 +49,7 @@ fn stored(row: Vec<Value>) -> Result<StoredTable, StoreError> {
     };
     let name = match kind.as_str() {
         TAX => TableName::Tax,
+        LOYALTY => TableName::Loyalty,
         SHIPPING => TableName::Shipping(VendorId::from_uuid(*owner)),
         _ => return Err(strange(&row)),
     };
