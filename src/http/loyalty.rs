@@ -168,15 +168,16 @@ fn values(faults: &mut Faults, inputs: &[PriceInput]) -> Vec<Money> {
     values
 }
 
-fn tiers(faults: &mut Faults, inputs: Vec<TierInput>, values: &[Money]) -> Vec<Tier> {
+/// `values` are what points pay, where all of them could be read: else nobody knows in which currencies points have none.
+fn tiers(faults: &mut Faults, inputs: Vec<TierInput>, values: Option<&[Money]>) -> Vec<Tier> {
     if inputs.len() > limits::LOYALTY_TIERS {
         faults.add("tiers", format!("there may be {} tiers", limits::LOYALTY_TIERS));
     }
     let mut names = HashSet::new();
     let mut currency: Option<Currency> = None;
     let mut tiers: Vec<Tier> = Vec::new();
-    for (number_of, input) in inputs.into_iter().take(limits::LOYALTY_TIERS).enumerate() {
-        let field = |name: &str| format!("tiers[{number_of}].{name}");
+    for (index, input) in inputs.into_iter().take(limits::LOYALTY_TIERS).enumerate() {
+        let field = |name: &str| format!("tiers[{index}].{name}");
         let TierInput { mut name, from, multiplier_basis_points } = input;
         faults.text(&field("name"), &mut name, TextKind::Line, limits::SHORT_TEXT);
         if !names.insert(name.clone()) {
@@ -191,7 +192,7 @@ fn tiers(faults: &mut Faults, inputs: Vec<TierInput>, values: &[Money]) -> Vec<T
                 faults.add(field("from.currency"), "all tiers are in one currency");
             }
             Some(_) => {}
-            None if !values.iter().any(|value| value.currency == from.currency) => {
+            None if values.is_some_and(|values| values.iter().all(|value| value.currency != from.currency)) => {
                 faults.add(field("from.currency"), "points have no value in this currency");
             }
             None => {}
@@ -215,6 +216,7 @@ impl LoyaltyInput {
         let Self { earn_basis_points, point_values, earn_after_days, expires_days, time_zone, tiers: inputs } = self;
         let mut faults = Faults::default();
         let earn_basis_points = number(&mut faults, "earn_basis_points", earn_basis_points, 0..=WHOLE);
+        let all = point_values.len();
         let point_values = values(&mut faults, &point_values);
         let earn_after_days =
             number(&mut faults, "earn_after_days", earn_after_days, 0..=limits::POINTS_EARNED_AFTER_DAYS);
@@ -222,7 +224,8 @@ impl LoyaltyInput {
         if jiff::tz::TimeZone::get(&time_zone).is_err() {
             faults.add("time_zone", "there is no such zone");
         }
-        let tiers = tiers(&mut faults, inputs, &point_values);
+        let known = (point_values.len() == all).then_some(point_values.as_slice());
+        let tiers = tiers(&mut faults, inputs, known);
         faults.done(&INVALID_BODY)?;
         Ok(Programme { version: 0, earn_basis_points, point_values, earn_after_days, expires_days, time_zone, tiers })
     }

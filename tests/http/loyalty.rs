@@ -83,7 +83,7 @@ fn bad() -> Vec<(Value, &'static [&'static str])> {
         (with("/tiers/0/name", json!("Sil\nver")), &["tiers[0].name"]),
         (with("/tiers/1/name", json!("Silver")), &["tiers[1].name"]),
         (with("/tiers/0/from/amount", json!("0.00")), &["tiers[0].from.amount"]),
-        (with("/tiers/0/from/amount", json!("10000000000000.01")), &["tiers[0].from.amount"]),
+        (with("/tiers/1/from/amount", json!("10000000000000.01")), &["tiers[1].from.amount"]),
         (with("/tiers/1/from/amount", json!("10000.00")), &["tiers[1].from.amount"]),
         (with("/tiers/1/from/amount", json!("9999.99")), &["tiers[1].from.amount"]),
         (with("/tiers/1/from", money("50000", "JPY")), &["tiers[1].from.currency"]),
