@@ -26,7 +26,7 @@ use crate::actors::{Admit, Answered, Ask, Chained, Failure, First, Next, NotLetI
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
 use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, CouponId, EntityId, OrderId};
+use crate::domain::ids::{CartId, CouponId, CustomerId, EntityId, OrderId};
 use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderView, PaymentChoice};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
@@ -79,7 +79,13 @@ impl Shop {
         let budget = self.reserve(limits::RECORDS_PER_CHECKOUT)?;
         let Asker { by, from } = by.into();
         let keys = if self.has_quotas() { details.buyer.keys.clone() } else { Vec::new() };
-        let admit = self.admits(by, from, details.payment.clone(), keys);
+        // The buyer, where points are spent: that costs as much as a further vendor.
+        let points = match by {
+            Principal::Customer(customer) => Some(customer).filter(|_| details.wants_points()),
+            _ => None,
+        };
+        let payment = (details.payment.clone(), details.points_alone());
+        let admit = self.admits(by, from, payment, keys, points);
         let command = CartCommand::CheckOut { by, details: Box::new(details) };
         let asked = move |milestone| OrderCommand::Await { by, milestone };
         // With a wait to come, the answer that counts is the one after it.
@@ -121,18 +127,26 @@ impl Shop {
 
     /// Lets a checkout in if the shop takes its payment, while none of the cart's vendors has more than its share of the node's
     /// budget, and its buyer no more than a share of the shop.
-    fn admits(&self, by: Principal, from: Option<Network>, payment: PaymentChoice, keys: Vec<BuyerKey>) -> Admit<Cart> {
+    fn admits(
+        &self,
+        by: Principal,
+        from: Option<Network>,
+        (payment, points_alone): (PaymentChoice, bool),
+        keys: Vec<BuyerKey>,
+        points: Option<CustomerId>,
+    ) -> Admit<Cart> {
         let shop = self.clone();
         Box::new(move |cart| {
             // One that has its order already asks nothing more of anybody; a stranger is told of no cart.
             if cart.order().is_some() || cart.may_see(by).is_err() {
                 return Ok(None);
             }
-            shop.check_payment(&payment)?;
+            shop.check_payment(&payment, points_alone)?;
             // A coupon of which uses are counted costs as much as a further vendor, and has a share as one has.
             let counted = |coupon: &CouponId| shop.counts_uses_of(*coupon);
             let coupons = cart.coupons().filter(counted).map(EntityId::entity);
-            let parties = cart.vendors().into_iter().map(EntityId::entity).chain(coupons);
+            let parties =
+                cart.vendors().into_iter().map(EntityId::entity).chain(coupons).chain(points.map(EntityId::entity));
             let limit = shop.settings().checkouts_per_vendor;
             let Some(permit) = shop.permit(parties, limit, limits::RECORDS_PER_FURTHER_VENDOR) else {
                 shed("vendor_share");

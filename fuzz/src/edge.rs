@@ -318,6 +318,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::PUT, format!("/v1/vendors/{vendor}/delivery-plan"), By::Vendor),
         route(Method::POST, "/v1/rooms".into(), By::Admin),
         route(Method::PUT, "/v1/admin/loyalty".into(), By::Admin),
+        route(Method::POST, format!("/v1/admin/customers/{}/points", CustomerId::from_uuid(KNOWN)), By::Admin),
     ]
 }
 

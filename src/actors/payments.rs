@@ -33,7 +33,7 @@ impl Shop {
     ///
     /// # Errors
     /// Why not: a refusal, or that the provider gives no answers.
-    pub(crate) fn check_payment(&self, choice: &PaymentChoice) -> Result<(), NotLetIn> {
+    pub(crate) fn check_payment(&self, choice: &PaymentChoice, points_alone: bool) -> Result<(), NotLetIn> {
         let node = self.node();
         if choice.method == ON_DELIVERY && node.settings.shop.cash_open_orders > 0 {
             return Ok(());
@@ -42,6 +42,10 @@ impl Shop {
             let reason = "this shop does not take this payment method".into();
             NotLetIn::Refused(Reject::PaymentUnsupported { reason, token: false })
         })?;
+        // Where points are to pay all of it no provider is asked for anything.
+        if points_alone {
+            return Ok(());
+        }
         provider.port.check(choice).map_err(NotLetIn::Refused)?;
         if node.is_silent(provider) {
             shed("payment_provider");

@@ -272,6 +272,9 @@ pub struct PointsWanted {
     /// Whether the buyer agreed to what the cart showed, which knows of no points: then what they pay counts as paid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub beside: bool,
+    /// Whether there is no other means of payment: points are to pay all of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
 }
 
 /// Where an order stands, as far as its buyer's quotas go.

@@ -117,7 +117,7 @@ pub struct PaymentInput {
     /// Which gateway; `sandbox` is built in.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     method: String,
-    /// The gateway's name for the buyer's means of payment; not needed for what is paid at the door.
+    /// The gateway's name for the buyer's means of payment; not needed for what is paid at the door, nor where points pay all of it.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     token: Option<String>,
 }
@@ -248,7 +248,12 @@ impl CheckoutInput {
         }
         let shipping_address = self.shipping_address.checked(&mut faults, &SHIPPING);
         let method = self.payment.method;
+        let mut alone = false;
         let token = match self.payment.token {
+            None if self.points.is_some() && method != ON_DELIVERY => {
+                alone = true;
+                String::new()
+            }
             None if method != ON_DELIVERY => {
                 faults.add("payment.token", "it is missing");
                 String::new()
@@ -293,7 +298,7 @@ impl CheckoutInput {
         Ok(Checked {
             shipping,
             slots,
-            points: points.map(|points| PointsWanted { points, beside: false }),
+            points: points.map(|points| PointsWanted { points, beside: false, alone }),
             quote: quote.flatten().map(Box::new),
             contact: Contact { email: self.email, shipping_address },
             // What is paid at the door has no means of payment to keep.

@@ -23,6 +23,7 @@ use crate::http::object::only_objects;
 use crate::http::once::Once;
 use crate::http::openapi::{AUTH, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
+use crate::http::points::{PointsBody, own_points};
 use crate::http::query;
 use crate::http::services::Services;
 use crate::http::valid::{Faults, given};
@@ -143,6 +144,9 @@ pub struct ExportBody<'a> {
     orders: Vec<OrderBody<'a>>,
     /// What they said about what they sent back.
     comments: Vec<CommentBody>,
+    /// Their points, of somebody who buys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<PointsBody>,
 }
 
 /// What somebody said about a return.
@@ -327,6 +331,11 @@ pub async fn export(
             }));
         }
     }
+    let buys = account.seat == Seat::Customer;
+    let points = match buys {
+        true => Some(own_points(&shop, &settings, CustomerId::from_uuid(me.account.uuid())).await?),
+        false => None,
+    };
     let order = |row| OrderBody::of_row(row, contacts.get(&row.id).unwrap_or(&Known::Nothing), None);
     Ok(ok(&ExportBody {
         as_of,
@@ -335,6 +344,7 @@ pub async fn export(
         sessions: sessions.into_iter().map(|session| SessionShown::of(session, me.session)).collect(),
         orders: rows.iter().map(order).collect(),
         comments,
+        points,
     }))
 }
 

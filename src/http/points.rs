@@ -10,8 +10,9 @@ use crate::domain::ids::{CustomerId, OrderId};
 use crate::domain::loyalty::Programme;
 use crate::domain::money::Money;
 use crate::domain::order::PointsShown;
+use crate::domain::record::IdempotencyKey;
 use crate::domain::time::Timestamp;
-use crate::http::answer::{ask, json, mark_replayed, unexpected};
+use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::caller::Caller;
 use crate::http::customers::there;
 use crate::http::error::{FORBIDDEN, INVALID_BODY, Problem, Result, UNAVAILABLE};
@@ -193,30 +194,36 @@ impl PointsInput {
     }
 }
 
-async fn shown(
+/// What a customer has of points, and whether that was answered before under the same key.
+async fn told(
     shop: &Shop,
     settings: &Settings,
     id: CustomerId,
     command: PointCommand,
-    how: Ask,
-    status: StatusCode,
-) -> Result<Response> {
+    key: Option<IdempotencyKey>,
+) -> Result<(PointsBody, bool)> {
+    let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Customer>(shop, id, CustomerCommand::Points(command), how).await? {
         (CustomerReply::Points { points }, replayed) => {
             let pending = query(settings, shop.queries().points_pending(id)).await?;
             let tables = shop.knowledge().prices.tables();
             let programme = tables.as_deref().and_then(|tables| tables.loyalty.as_ref());
-            let body = PointsBody::new(*points, pending, programme, shop.clock().now());
-            Ok(mark_replayed(json(status, &body), replayed))
+            Ok((PointsBody::new(*points, pending, programme, shop.clock().now()), replayed))
         }
         (other, _) => Err(unexpected(&other)),
     }
 }
 
+/// What this customer has of points, as they see it themselves.
+pub(super) async fn own_points(shop: &Shop, settings: &Settings, id: CustomerId) -> Result<PointsBody> {
+    let by = Principal::Customer(id);
+    told(shop, settings, id, PointCommand::SeePoints { by }, None).await.map(|(body, _)| body)
+}
+
 problems!(OwnPointsProblems: AUTH, ACTOR, &[&UNAVAILABLE]);
 
 /// One's own points
-#[utoipa::path(get, path = "/v1/me/points", tag = "me", security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/me/points", tag = "accounts", security(("bearer" = [])),
     responses((status = 200, description = "What there is of them.", body = PointsBody), OwnPointsProblems))]
 pub async fn get_own_points(
     State(HttpState { shop, settings, .. }): State<HttpState>,
@@ -225,8 +232,7 @@ pub async fn get_own_points(
     let Principal::Customer(id) = caller.principal else {
         return Err(Problem::new(&FORBIDDEN, "only a customer has points"));
     };
-    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
-    shown(&shop, &settings, id, PointCommand::SeePoints { by: caller.principal }, how, StatusCode::OK).await
+    own_points(&shop, &settings, id).await.map(|body| ok(&body))
 }
 
 problems!(GetPointsProblems: AUTH, ACTOR, &[&UNAVAILABLE]; CustomerUnknown);
@@ -241,8 +247,8 @@ pub async fn get_points(
     Id(id): Id<CustomerId>,
 ) -> Result<Response> {
     there(&shop, &services, &settings, id).await?;
-    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
-    shown(&shop, &settings, id, PointCommand::SeePoints { by: caller.principal }, how, StatusCode::OK).await
+    let (body, _) = told(&shop, &settings, id, PointCommand::SeePoints { by: caller.principal }, None).await?;
+    Ok(ok(&body))
 }
 
 problems!(GivePointsProblems: KEYED, BODY, ACTOR, &[&UNAVAILABLE]; CustomerUnknown, CommandPoisoned);
@@ -263,6 +269,6 @@ pub async fn give_points(
     let (points, reason, expires_at) = body.value.checked(shop.clock().now())?;
     there(&shop, &services, &settings, id).await?;
     let command = PointCommand::GivePoints { by: caller.principal, points, reason, expires_at };
-    let how = Ask { within: settings.request_timeout, key, fresh: false };
-    shown(&shop, &settings, id, command, how, StatusCode::CREATED).await
+    let (body, replayed) = told(&shop, &settings, id, command, key).await?;
+    Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
 }

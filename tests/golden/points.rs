@@ -35,7 +35,7 @@ fn standing(full: bool) -> Standing {
 }
 
 pub fn wanted() -> PointsWanted {
-    PointsWanted { points: 500, beside: true }
+    PointsWanted { points: 500, beside: true, alone: true }
 }
 
 pub fn earns(full: bool) -> EarnTerms {

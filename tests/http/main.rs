@@ -33,6 +33,7 @@ mod own;
 mod paid;
 mod parcels;
 mod people;
+mod points;
 mod prices;
 mod rates;
 mod redirect;

@@ -37,6 +37,8 @@ pub(super) enum Said {
     CheckedOut(CartId),
     /// This customer counts it among the open orders that are to be paid at the door.
     Counted(CustomerId),
+    /// This customer holds points for it.
+    HoldsPoints(CustomerId),
     /// What a vendor did for it.
     Dealt(VendorId, Dealt),
     /// Of a cart: how it stands.
@@ -256,6 +258,7 @@ mod tests {
             Said::Detailed,
             Said::CheckedOut(cart()),
             Said::Counted(CustomerId::from_uuid(Uuid::from_u128(8))),
+            Said::HoldsPoints(CustomerId::from_uuid(Uuid::from_u128(9))),
             Said::Dealt(vendor(), Dealt::Held(vec![lines()[0]], None)),
             Said::Cart(CartFacts { status: CartStatus::Merged, order: Some(order_id(1)) }),
             Said::Merged(cart(), Box::new(CartEvent::MergeAcknowledged)),
@@ -285,6 +288,7 @@ mod tests {
             "Said(Detailed)".to_owned(),
             format!("Said(CheckedOut({:?}))", cart()),
             format!("Said(Counted({:?}))", CustomerId::from_uuid(Uuid::from_u128(8))),
+            format!("Said(HoldsPoints({:?}))", CustomerId::from_uuid(Uuid::from_u128(9))),
             format!("Said(Dealt({:?}, Held([{:?}], None)))", vendor(), lines()[0]),
             format!("Said(Cart(CartFacts {{ status: Merged, order: Some({:?}) }}))", order_id(1)),
             format!("Said(Merged({:?}, MergeAcknowledged))", cart()),

@@ -9,9 +9,10 @@ use super::merges::MergeFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
+use crate::domain::customer::PointTotals;
 use crate::domain::ids::{CartId, CouponId, CreditId, CustomerId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::{CountedOpen, LegState, Phase};
+use crate::domain::order::{CountedOpen, LegState, Phase, PointFacts};
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, SlotId, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
@@ -47,6 +48,10 @@ pub(super) struct Facts {
     pub(super) checked_out: Vec<(CartId, OrderId)>,
     /// Who counts them among the open orders of their buyers that are to be paid at the door.
     pub(super) counted: Vec<(CustomerId, OrderId)>,
+    /// Who holds points for them.
+    pub(super) point_holds: Vec<(CustomerId, OrderId)>,
+    /// Everything that ever came and went of customers' points, of those who have any.
+    pub(super) point_totals: BTreeMap<CustomerId, PointTotals>,
     /// Jobs about them.
     pub(super) jobs: JobFacts,
     /// Their details, beside the journal.
@@ -94,6 +99,7 @@ impl Facts {
         self.trades.clear();
         self.checked_out.clear();
         self.counted.clear();
+        self.point_holds.clear();
         self.jobs.clear();
         self.details = DetailFacts::default();
         self.rows.orders.clear();
@@ -268,6 +274,8 @@ pub(super) struct OrderFacts {
     pub(super) slots: BTreeMap<VendorId, (SlotId, bool)>,
     /// Who has to count it among the open orders of its buyer that are to be paid at the door.
     pub(super) counted_open: CountedOpen,
+    /// What it says of its buyer's points.
+    pub(super) points: Option<PointFacts>,
     /// What of it somebody has to look at.
     pub(super) attention: Vec<&'static str>,
     /// What its provider has given back of it, as it was told, and what it may have given back since, in minor units.
@@ -604,6 +612,7 @@ pub(super) mod samples {
             coming_back: Vec::new(),
             slots: BTreeMap::new(),
             counted_open: CountedOpen::No,
+            points: None,
             attention: Vec::new(),
             refunds: (0, 0),
             needs_token: false,

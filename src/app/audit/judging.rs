@@ -11,6 +11,7 @@ use super::entries::{Aside, Entry, Said, entry};
 use super::facts::{Facts, OrderFacts, Placed};
 use super::jobs::Jobs;
 use super::merges::{MergeFacts, Merges};
+use super::points::Points;
 use super::replaying::{Replaying, Seen};
 use super::spill::{Room, Spill};
 use super::stock::Stock;
@@ -42,6 +43,7 @@ struct Checks {
     money: money::Books,
     disputes: Disputes,
     cash: Cash,
+    points: Points,
 }
 
 impl Checks {
@@ -55,6 +57,7 @@ impl Checks {
         self.money.look(facts);
         self.disputes.look(facts);
         self.cash.look(facts);
+        self.points.look(facts);
     }
 
     /// Looks at the carts at hand.
@@ -79,6 +82,7 @@ impl Checks {
             self.money.finish(&facts.charge_log),
             self.disputes.finish(),
             self.cash.finish(),
+            self.points.finish(facts),
             categories::check(facts),
             accounts::check(facts),
         ]
@@ -105,6 +109,9 @@ pub(super) async fn judge(store: &Store, collected: Collected, room: &Room) -> R
             replaying.into_iter().for_each(|replaying| replaying.finish(&mut facts));
             for (customer, order) in take(&mut facts.counted) {
                 orders.say(order.entity(), &Said::Counted(customer));
+            }
+            for (customer, order) in take(&mut facts.point_holds) {
+                orders.say(order.entity(), &Said::HoldsPoints(customer));
             }
             for (id, cart) in take(&mut facts.carts) {
                 joined.say(id.entity(), &Said::Cart(cart));
@@ -244,6 +251,7 @@ fn order<'a>(
             Entry::Said(Said::Detailed) => _ = facts.details.recorded.insert(id),
             Entry::Said(Said::CheckedOut(cart)) => facts.checked_out.push((cart, id)),
             Entry::Said(Said::Counted(customer)) => facts.counted.push((customer, id)),
+            Entry::Said(Said::HoldsPoints(customer)) => facts.point_holds.push((customer, id)),
             Entry::Said(Said::Dealt(vendor, dealt)) => {
                 facts.trades.entry(vendor).or_default().0.entry(id).or_default().see(dealt);
             }

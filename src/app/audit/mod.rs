@@ -38,6 +38,7 @@ mod jobs;
 mod judging;
 mod merges;
 mod money;
+mod points;
 mod replaying;
 mod spill;
 mod stock;

@@ -3,6 +3,7 @@
 use super::facts::{CartFacts, Facts, OrderFacts, Share, VendorFacts};
 use crate::actors::{Built, build};
 use crate::domain::cart::{CartEvent, CartStatus};
+use crate::domain::customer::PointTotals;
 use crate::domain::entity::{Decides, Entity};
 use crate::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::kinds::kinds;
@@ -324,6 +325,11 @@ impl AnyReplay {
                 if let Some((customer, current)) = replay.finish(facts) {
                     facts.customers.extend(customer.row().map(|row| (id, (row, current))));
                     facts.counted.extend(customer.open_cash().iter().map(|order| (id, *order)));
+                    facts.point_holds.extend(customer.points().held_for().map(|order| (id, order)));
+                    let totals = customer.points().totals();
+                    if totals != PointTotals::default() {
+                        facts.point_totals.insert(id, totals);
+                    }
                 }
             }
             AnyReplay::Coupon(replay) => {
@@ -432,5 +438,6 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         attention: order.attention(),
         refunds: order.given_back(),
         counted_open: order.counted_open(),
+        points: order.point_facts(),
     })
 }

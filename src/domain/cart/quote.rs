@@ -93,6 +93,16 @@ impl CheckoutRequest {
         self.buyer.points.map(|wanted| wanted.points).or_else(quoted).filter(|points| *points > 0)
     }
 
+    /// Whether points are to pay all of it, since there is no other means of payment.
+    pub fn points_alone(&self) -> bool {
+        self.buyer.points.is_some_and(|wanted| wanted.alone)
+    }
+
+    /// Whether some are to be spent.
+    pub fn wants_points(&self) -> bool {
+        self.wanted_points().is_some()
+    }
+
     /// Whether it agrees with its quote, if it names one. Most name none: what is in the cart is hashed only for those that do.
     pub(super) fn agrees(&self, cart: CartId, contents: impl FnOnce() -> u64, now: Timestamp) -> Result<(), Reject> {
         let Some(quote) = &self.quote else { return Ok(()) };

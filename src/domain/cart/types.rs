@@ -109,7 +109,8 @@ impl CheckoutRequest {
     ) -> CheckoutTerms {
         let Settings { hold_ms, payment_ms, .. } = *settings;
         let of_cart = self.expected_total.is_none() && self.quote.is_none();
-        let points = self.wanted_points().map(|points| PointsWanted { points, beside: of_cart });
+        let alone = self.points_alone();
+        let points = self.wanted_points().map(|points| PointsWanted { points, beside: of_cart, alone });
         CheckoutTerms {
             payment: self.payment.without_token(),
             // The first of what the buyer gave.

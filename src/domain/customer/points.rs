@@ -94,7 +94,7 @@ pub struct PointItem {
 /// Everything that ever came and went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointTotals {
-    /// What orders have earned, and the staff gave.
+    /// What orders have earned.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub earned: i64,
     /// What came back with what was paid with points.
@@ -106,9 +106,24 @@ pub struct PointTotals {
     /// What expired.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub expired: i64,
-    /// What was taken back by credits and by the staff.
+    /// What was taken back by credits.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub taken_back: i64,
+    /// What the staff gave, without what it took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given: i64,
+}
+
+impl PointTotals {
+    /// These besides.
+    pub const fn add(&mut self, other: &Self) {
+        self.earned = self.earned.saturating_add(other.earned);
+        self.restored = self.restored.saturating_add(other.restored);
+        self.spent = self.spent.saturating_add(other.spent);
+        self.expired = self.expired.saturating_add(other.expired);
+        self.taken_back = self.taken_back.saturating_add(other.taken_back);
+        self.given = self.given.saturating_add(other.given);
+    }
 }
 
 /// What can have happened to points.
@@ -338,6 +353,11 @@ impl Points {
     /// What is held for orders.
     pub fn held(&self) -> i64 {
         self.holds.all_open().fold(0, |held, (_, hold)| held.saturating_add(sum(&hold.what)))
+    }
+
+    /// The orders for which some are held.
+    pub fn held_for(&self) -> impl Iterator<Item = OrderId> + '_ {
+        self.holds.all_open().map(|(order, _)| order)
     }
 
     /// What was taken back of them and they did not have.
@@ -572,11 +592,10 @@ impl Points {
             }
             PointEvent::PostingsClosed { postings } => self.posted.closed(postings, at),
             PointEvent::PointsGiven { points, expires_at, .. } => {
+                totals.given = totals.given.saturating_add(*points);
                 if *points > 0 {
-                    totals.earned = totals.earned.saturating_add(*points);
                     self.come_in(&[PointLot { expires_at: *expires_at, extended: false, points: *points }]);
                 } else {
-                    totals.taken_back = totals.taken_back.saturating_sub(*points);
                     self.take(points.saturating_neg());
                 }
                 self.note(at, PointKind::Given, *points, None, (*points > 0).then_some(*expires_at));
@@ -597,9 +616,9 @@ impl Points {
     pub(super) fn is_wrong(&self) -> Option<(&'static str, String)> {
         let (holds, timed) = self.holds.timed();
         let (active, held, debt) = (self.active(), self.held(), self.debt);
-        let PointTotals { earned, restored, spent, expired, taken_back } = self.totals;
+        let PointTotals { earned, restored, spent, expired, taken_back, given } = self.totals;
         let wide = |number: i64| i128::from(number);
-        let came = wide(earned) + wide(restored) + wide(debt);
+        let came = wide(earned) + wide(given) + wide(restored) + wide(debt);
         let went = wide(spent) + wide(expired) + wide(taken_back) + wide(active) + wide(held);
         let all = || format!("{:?}, active {active}, held {held}, debt {debt}", self.totals);
         if holds != timed {

@@ -101,6 +101,10 @@ impl Body {
             events.push(OrderEvent::PriceDiffered { actual_total: total, sale_over });
             return Ok(());
         }
+        if total > 0 && wanted.is_some_and(|wanted| wanted.alone) {
+            let reason = "points do not pay all of it: a means of payment is needed besides".into();
+            return Err(Reject::PaymentUnsupported { reason, token: true });
+        }
         let least = knowledge.prices.least(&self.payment.method, self.currency);
         if (1..least).contains(&total) {
             return Err(Reject::AmountBelowMinimum { minimum: Money::new(least, self.currency) });

@@ -58,7 +58,7 @@ pub use columns::{OrderColumns, OrderFilter};
 pub use coupons::{CountedBy, OrderCoupon, PlacedCoupon, TakenCoupon};
 pub use event::OrderEvent;
 pub use legs::{Leg, LegState, Party};
-pub use points::{PointsShown, Posting};
+pub use points::{PointFacts, PointsShown, Posting};
 pub use shown::*;
 pub use state::Phase;
 pub use types::*;

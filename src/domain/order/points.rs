@@ -6,12 +6,14 @@
 //!
 //! What is to be said to the customer for that are postings. Each has a name of its own, by which it counts once, and is said until it is heard.
 
+use super::Order;
 use super::OrderEvent;
-use super::legs::Party;
+use super::legs::{LegState, Party};
 use super::line::OrderLine;
 use super::refund::{Credit, CreditedLine};
 use super::share::{Share, is_zero};
 use super::state::{Body, Phase};
+use crate::domain::customer::PointTotals;
 use crate::domain::ids::{CreditId, CustomerId, OrderId, VendorId};
 use crate::domain::loyalty::{EarnTerms, Goods};
 use crate::domain::money;
@@ -49,6 +51,9 @@ struct EarnedShare {
     vendor: VendorId,
     /// What is left of it.
     points: i64,
+    /// What was taken back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    taken_back: i64,
     /// For how much goods these count, in minor units.
     bought: i64,
 }
@@ -94,6 +99,45 @@ impl PointsShown {
     /// Whether there is nothing to show.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// What an order says of its buyer's points, as an audit sums it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointFacts {
+    /// Whose points they are.
+    pub customer: CustomerId,
+    /// Whether it has ever asked for some to be held.
+    pub may_be_held: bool,
+    /// What it knows that they have heard.
+    pub sure: PointTotals,
+    /// What it has told, or is telling.
+    pub told: PointTotals,
+}
+
+impl Order {
+    /// What it says of its buyer's points, where it has to do with any.
+    pub fn point_facts(&self) -> Option<PointFacts> {
+        let body = self.body.as_ref()?;
+        let (points, customer) = (body.points.as_deref()?, body.earner()?);
+        let leg = body.leg(Party::Points(customer));
+        let sum = |of: fn(&EarnedShare) -> i64| money::sum(points.earned.iter().map(of));
+        let waits = |of: fn(&Posting) -> i64| money::sum(points.postings.iter().map(of));
+        let told = PointTotals {
+            spent: if body.is_sold() && leg.is_some() { points.spent } else { 0 },
+            earned: sum(|earned| earned.points.saturating_add(earned.taken_back)),
+            taken_back: sum(|earned| earned.taken_back),
+            restored: points.restored(points.worth_back),
+            ..PointTotals::default()
+        };
+        let sure = PointTotals {
+            spent: if leg == Some(LegState::Committed) { points.spent } else { 0 },
+            earned: told.earned.saturating_sub(waits(|posting| posting.earned)),
+            taken_back: told.taken_back.saturating_sub(waits(|posting| posting.taken_back)),
+            restored: told.restored.saturating_sub(waits(|posting| posting.restored)),
+            ..PointTotals::default()
+        };
+        Some(PointFacts { customer, may_be_held: leg.is_some(), sure, told })
     }
 }
 
@@ -186,7 +230,7 @@ impl Body {
     pub(super) fn apply_earned(&mut self, vendor: VendorId, id: CreditId, earned: i64, expires_at: Timestamp) {
         let bought = self.goods_of(vendor).base();
         if let Some(points) = &mut self.points {
-            points.earned.push(EarnedShare { vendor, points: earned, bought });
+            points.earned.push(EarnedShare { vendor, points: earned, taken_back: 0, bought });
             let expires_at = Some(expires_at);
             points.postings.push(Posting { id, vendor, earned, expires_at, restored: 0, taken_back: 0, bought });
         }
@@ -237,6 +281,7 @@ impl Body {
             let (left, base) = (terms.earned(&goods).min(earned.points), goods.base().min(earned.bought));
             (taken_back, bought) = (earned.points - left, base - earned.bought);
             (earned.points, earned.bought) = (left, base);
+            earned.taken_back = earned.taken_back.saturating_add(taken_back);
         }
         if restored > 0 || taken_back > 0 || bought != 0 {
             let (id, vendor) = (credit.id, credit.vendor);
