@@ -5,7 +5,7 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 40] = [
+pub const NAMES: [&str; 44] = [
     "cart_lines_are_sane",
     "cart_coupons_are_sane",
     "checkout_has_details",
@@ -46,6 +46,10 @@ pub const NAMES: [&str; 40] = [
     "an_order_is_counted_once",
     "a_room_is_not_too_full",
     "a_place_is_used_once",
+    "points_pay_what_the_bill_says",
+    "points_are_sane",
+    "points_add_up",
+    "who_owes_points_has_none",
 ];
 
 /// An invariant that does not hold: a bug, never a user's error.

@@ -86,7 +86,7 @@ pub fn customer_events() -> Vec<CustomerEvent> {
         PointEvent::PointHoldsClosed { orders: vec![order] },
         PointEvent::PointsEarned { order, vendor, posting, points: 25, expires_at: at(5), bought },
         PointEvent::PointsEarned { order, vendor, posting, points: 25, expires_at: at(5), bought: None },
-        PointEvent::PointsRestored { order, credit, lots: lots() },
+        PointEvent::PointsRestored { order, credit, lots: lots(), expired: 0 },
         PointEvent::PointsTakenBack { order, credit, points: 5, bought },
         PointEvent::PointsTakenBack { order, credit, points: 5, bought: None },
         PointEvent::PostingsClosed { postings: vec![CreditKey(order, credit)] },

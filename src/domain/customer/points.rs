@@ -186,6 +186,9 @@ pub enum PointEvent {
         credit: CreditId,
         /// As what they come back.
         lots: Vec<PointLot>,
+        /// What does not come back, since its time was over twice.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        expired: i64,
     },
     /// What had earned points was given back.
     PointsTakenBack {
@@ -453,8 +456,8 @@ impl Points {
                 });
             }
             if restored > 0 {
-                let (lots, _) = coming_back(&take_last(&mut spent, restored, now), now);
-                events.push(PointEvent::PointsRestored { order, credit: id, lots });
+                let (lots, expired) = coming_back(&take_last(&mut spent, restored, now), now);
+                events.push(PointEvent::PointsRestored { order, credit: id, lots, expired });
             }
             if taken_back > 0 || (expires_at.is_none() && posting.bought != 0) {
                 let bought = bought(posting.bought);
@@ -570,12 +573,12 @@ impl Points {
                 self.buy(*bought);
                 self.note(at, PointKind::Earned, *points, Some(*order), Some(*expires_at));
             }
-            PointEvent::PointsRestored { order, credit, lots } => {
+            PointEvent::PointsRestored { order, credit, lots, expired } => {
                 let points = sum(lots);
                 totals.restored = totals.restored.saturating_add(points);
                 self.posted.has_done(CreditKey(*order, *credit), at.plus_millis(limits::CREDIT_ASK_MS));
                 if let Some(spent) = self.spent.get_mut(order) {
-                    take_last(spent, points, at);
+                    take_last(spent, points.saturating_add(*expired), at);
                 }
                 self.come_in(lots);
                 let until = lots.iter().map(|lot| lot.expires_at).max();
@@ -608,8 +611,9 @@ impl Points {
             PointEvent::TierChanged { standing } => self.standing = Some(standing.clone()),
         }
         self.holds.forget_releases(at);
-        // What would have expired by now, also if it had come back meanwhile, comes back for a day and needs nobody's memory.
-        self.spent.retain(|_, lots| lots.iter().any(|lot| lot.points > 0 && lot.expires_at > at));
+        // What would have expired by now comes back for a day and needs nobody's memory, but for what had that day before.
+        let is_remembered = |lot: &PointLot| lot.points > 0 && (lot.expires_at > at || lot.extended);
+        self.spent.retain(|_, lots| lots.iter().any(is_remembered));
     }
 
     /// What of them cannot be.

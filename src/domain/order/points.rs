@@ -345,9 +345,11 @@ impl Body {
         let is_twice = |(at, earned): (usize, &EarnedShare)| {
             earned.points < 0 || points.earned[..at].iter().any(|other| other.vendor == earned.vendor)
         };
+        // Its bill stands behind it in the same record.
+        let is_billed = self.bill.is_some() || self.total != 0;
         points.spent < 0
             || !(0..=worth).contains(&points.worth_back)
-            || self.billed_points() != worth
+            || (is_billed && self.billed_points() != worth)
             || points.earned.iter().enumerate().any(is_twice)
     }
 
