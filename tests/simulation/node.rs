@@ -147,7 +147,7 @@ pub struct Town {
     pub cash: Mutex<Vec<haat::domain::ids::OrderId>>,
     /// The codes of coupons that they have heard of.
     pub codes: Mutex<Vec<Known>>,
-    /// The tables of taxes and shipping, all versions.
+    /// The tables of taxes, shipping and points, all versions.
     pub tables: Mutex<Vec<Arc<Tables>>>,
     /// The nodes that have not ended, the newest last.
     pub nodes: Mutex<Vec<Arc<Node>>>,
@@ -165,6 +165,8 @@ impl Town {
         let (post, depot) = (Post::new(world.clone()), Depot::new(world.clone()));
         let oracle = Oracle::new(world.clone(), books.clone(), post.clone());
         let server = Server::new(world.clone(), oracle.clone());
+        let programme = world.plan.programme.clone();
+        let first = programme.map(|loyalty| Arc::new(Tables { loyalty: Some(loyalty), ..Tables::default() }));
         Arc::new(Self {
             clock: Arc::new(SimulatedClock::new(world.clone())),
             archive: Server::archive_of(&server),
@@ -176,7 +178,7 @@ impl Town {
             made: Mutex::default(),
             cash: Mutex::default(),
             codes: Mutex::default(),
-            tables: Mutex::default(),
+            tables: Mutex::new(first.into_iter().collect()),
             nodes: Mutex::default(),
             started: Mutex::default(),
             shapes: Mutex::default(),
@@ -193,6 +195,14 @@ impl Town {
             true => ready.first().copied().cloned(),
             false => ready.last().copied().cloned(),
         }
+    }
+
+    /// Writes tables, made of those before.
+    pub fn write_tables(&self, make: impl FnOnce(Tables) -> Tables) {
+        let mut all = lock(&self.tables);
+        let next = make(all.last().map_or_else(Tables::default, |tables| Tables::clone(tables)));
+        all.push(Arc::new(next));
+        self.world.note(format_args!("tables have version {}", all.len()));
     }
 
     /// Starts a node, which takes the store from whoever has it.

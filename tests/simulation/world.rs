@@ -2,6 +2,8 @@
 
 use haat::adapters::clock::{Readings, SteadyClock};
 use haat::domain::ids::Kind;
+use haat::domain::loyalty::{Programme, Tier, WHOLE};
+use haat::domain::money::{Currency, Money};
 use haat::domain::rows::Shapes;
 use haat::domain::time::Timestamp;
 use haat::limits;
@@ -161,6 +163,27 @@ pub struct Plan {
     pub newer_nodes: u64,
     /// How often the shape of orders' rows is raised in the end, and that of vendors'.
     pub raised: [u32; 2],
+    /// The programme of points that the shop begins with; none in some.
+    pub programme: Option<Programme>,
+}
+
+/// What a shop may give for what is bought. Its zones put no clock forward.
+fn programme(chance: &Chance) -> Option<Programme> {
+    let tier = |name: &str, from, multiplier_basis_points| Tier {
+        name: name.into(),
+        from: Money::new(from, Currency::BDT),
+        multiplier_basis_points,
+    };
+    let tiers = vec![tier("silver", 1_500, WHOLE + WHOLE / 2), tier("gold", 6_000, 2 * WHOLE)];
+    chance.per_mille(850).then(|| Programme {
+        version: 1,
+        earn_basis_points: *chance.pick(&[500, 3_000, WHOLE]),
+        point_values: vec![Money::new(*chance.pick(&[1, 7, 100]), Currency::BDT)],
+        earn_after_days: *chance.pick(&[0, 0, 0, 1]),
+        expires_days: *chance.pick(&[0, 0, 1, 30]),
+        time_zone: (*chance.pick(&["UTC", "Asia/Dhaka", "Africa/Lagos", "Africa/Lagos"])).into(),
+        tiers: if chance.per_mille(800) { tiers } else { Vec::new() },
+    })
 }
 
 impl Plan {
@@ -232,6 +255,7 @@ impl Plan {
             wrong_clocks: often("wrong_clocks", 400),
             newer_nodes: often("newer_nodes", 900),
             raised: ["raised orders", "raised vendors"].map(|name| of(name).below(3) as u32),
+            programme: programme(&of("programme")),
         }
     }
 
@@ -267,11 +291,14 @@ pub struct World {
     /// Points that may still be passed before a crash; none is wanted below zero.
     fuse: AtomicI64,
     doom: Mutex<Option<Doom>>,
+    /// All programmes of points that the shop has had.
+    programmes: Mutex<Vec<Programme>>,
 }
 
 impl World {
     pub fn new(seed: u64, long: bool) -> Self {
         let plan = Plan::new(seed, long);
+        let programmes = Mutex::new(plan.programme.iter().cloned().collect());
         let world = Self {
             seed,
             chances: Mutex::default(),
@@ -285,6 +312,7 @@ impl World {
             calm: AtomicBool::new(false),
             fuse: AtomicI64::new(-1),
             doom: Mutex::default(),
+            programmes,
         };
         world.note(format_args!("{:?}", world.plan));
         world
@@ -298,6 +326,21 @@ impl World {
     /// A chance of someone's own.
     pub fn fork(&self, name: &str) -> Chance {
         Chance::fork(self.seed, name)
+    }
+
+    /// The programme of points that is written next, made of the newest.
+    pub fn next_programme(&self, change: impl FnOnce(&mut Programme)) -> Option<Programme> {
+        let mut all = lock(&self.programmes);
+        let mut next = all.last()?.clone();
+        change(&mut next);
+        next.version += 1;
+        all.push(next.clone());
+        Some(next)
+    }
+
+    /// The programme of this version.
+    pub fn programme(&self, version: u64) -> Option<Programme> {
+        lock(&self.programmes).iter().find(|programme| programme.version == version).cloned()
     }
 
     /// Writes a line of the trace.

@@ -7,10 +7,10 @@ use crate::world::{World, lock};
 use haat::actors::Hosted;
 use haat::domain::cart::{Cart, CartCommand, CartReply, CartView};
 use haat::domain::coupon::{Coupon, CouponCommand, CouponReply};
-use haat::domain::customer::{Customer, CustomerReply};
+use haat::domain::customer::{Customer, CustomerCommand, CustomerReply, PointCommand, PointsView};
 use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
-use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, OrderId, SkuId};
+use haat::domain::ids::{CartId, CouponId, CustomerId, EntityId, EntityRef, OrderId, SkuId};
 use haat::domain::order::{Order, OrderReply, OrderView};
 use haat::domain::room::{Room, RoomReply};
 use haat::domain::rows::{CouponRow, SkuRow};
@@ -82,7 +82,11 @@ impl Judged for Coupon {
 
 impl Judged for Customer {
     /// Which prices they have is seen in what they pay.
-    fn shown(_: &Answers, _: u64, _: &CustomerReply) {}
+    fn shown(answers: &Answers, floor: u64, reply: &CustomerReply) {
+        if let CustomerReply::Points { points } = reply {
+            answers.points_shown(floor, points);
+        }
+    }
 }
 
 impl Judged for Room {
@@ -122,6 +126,7 @@ struct Looks {
     orders: BTreeMap<OrderId, History<OrderView>>,
     skus: BTreeMap<SkuId, History<SkuView>>,
     coupons: BTreeMap<CouponId, History<CouponRow>>,
+    points: BTreeMap<CustomerId, History<PointsView>>,
     /// The latest time of any record: what was over then is over.
     latest: Option<Timestamp>,
     /// The newest version of each entity that somebody was shown.
@@ -163,6 +168,14 @@ impl Answers {
         let looks = &mut *lock(&self.looks);
         let at = looks.coupons.get(&row.id).and_then(|looks| looks.find(floor, |look| look == row));
         self.shown(looks, at, floor, row, row.id.entity());
+    }
+
+    fn points_shown(&self, floor: u64, view: &PointsView) {
+        let looks = &mut *lock(&self.looks);
+        let own = looks.points.get(&view.customer);
+        // Of whom there is no record there is nothing to show.
+        let at = own.map_or(Some(floor), |looks| looks.find(floor, |look| look == view));
+        self.shown(looks, at, floor, view, view.customer.entity());
     }
 
     fn sku_shown(&self, floor: u64, view: &SkuView) {
@@ -215,8 +228,21 @@ impl Judge for Answers {
                     }
                 }
             }
-            // Nobody sees a customer: only which cart is theirs, which the cart itself tells. Of a room people see a line that is in no record.
-            Events::Customer(..) | Events::Room(..) => {}
+            Events::Customer(id, _) => {
+                let see = CustomerCommand::Points(PointCommand::SeePoints { by: Principal::SHOP });
+                let views = [(0, Some(&Customer::new(*id))), (version, replay.customer(*id))];
+                for (version, customer) in views {
+                    let own = looks.points.entry(*id).or_default();
+                    let reply = customer.and_then(|customer| customer.reply(&see, false));
+                    if let Some(Ok(CustomerReply::Points { points })) =
+                        reply.filter(|_| version > 0 || own.looks.is_empty())
+                    {
+                        own.add(version, *points);
+                    }
+                }
+            }
+            // People see a line that is in no record.
+            Events::Room(..) => {}
             Events::Coupon(id, _) => {
                 if let Some(row) = replay.coupon(*id).and_then(Coupon::row) {
                     looks.coupons.entry(*id).or_default().add(version, row);

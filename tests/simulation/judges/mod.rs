@@ -18,6 +18,7 @@ mod merges;
 mod money;
 mod overdue;
 mod owners;
+mod points;
 mod replay;
 mod rooms;
 mod saga;
@@ -117,6 +118,7 @@ impl Oracle {
             Arc::new(overdue::Overdue::new(world.clone())),
             Arc::new(slots::Slots::new(world.clone())),
             Arc::new(coupons::Coupons::new(world.clone())),
+            Arc::new(points::Points::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(doors::Doors::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),

@@ -5,6 +5,7 @@ use crate::world::World;
 use haat::domain::cart::{Cart, CartEvent, CartStatus};
 use haat::domain::coupon::{Coupon, CouponEvent};
 use haat::domain::customer::{Customer, CustomerEvent};
+use haat::domain::entity::Step;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, RoomId, VendorId};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, Phase};
@@ -54,6 +55,8 @@ pub struct Replay {
     customers: Tracks<Customer>,
     coupons: Tracks<Coupon>,
     rooms: Tracks<Room>,
+    /// The latest time of any record.
+    latest: Timestamp,
     world: Arc<World>,
 }
 
@@ -66,6 +69,7 @@ impl Replay {
             customers: BTreeMap::new(),
             coupons: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            latest: Timestamp::default(),
             world,
         }
     }
@@ -73,6 +77,7 @@ impl Replay {
     /// Applies a record; `None` when it cannot be read.
     pub fn add<'a>(&mut self, raw: &RawRecord<'_>, line: &'a [u8]) -> Option<Recorded<'a>> {
         let RawRecord { entity, version, at, .. } = *raw;
+        self.latest = self.latest.max(at);
         let world = &self.world;
         let (events, keys) = match entity.kind {
             Kind::Cart => {
@@ -121,6 +126,10 @@ impl Replay {
 
     pub fn vendor(&self, id: VendorId) -> Option<&Vendor> {
         self.vendors.get(&id).map(|track| &track.entity)
+    }
+
+    pub fn customer(&self, id: CustomerId) -> Option<&Customer> {
+        self.customers.get(&id).map(|track| &track.entity)
     }
 
     pub fn coupon(&self, id: CouponId) -> Option<&Coupon> {
@@ -206,8 +215,8 @@ impl Replay {
         self.orders.keys().copied().filter(|order| self.is_stuck_for_money(*order)).collect()
     }
 
-    /// Whether no order is under way, no cart waits for one, no vendor holds stock and no coupon a use: but for the orders that wait for someone,
-    /// because a step of theirs was refused for good.
+    /// Whether no order is under way, no cart waits for one, no vendor holds stock and no coupon a use, and all that orders earn and give back of
+    /// points has been heard: but for the orders that wait for someone, because a step of theirs was refused for good.
     pub fn is_at_rest(&self) -> bool {
         let waits = |order: OrderId| self.phase(order) == Some(Phase::Stuck) && !self.is_stuck_for_money(order);
         let checking_out = |track: &Track<Cart>| {
@@ -218,11 +227,18 @@ impl Replay {
         let unfinished = self.orders().any(|(id, order)| (!order.has_ended() && !waits(id)) || comes_back(order));
         let holds = self.vendors().any(|(_, vendor)| vendor.holds().all_open().any(|(order, _)| !waits(order)));
         let uses = self.coupons().any(|(_, coupon)| coupon.holds().all_open().any(|(order, _)| !waits(order)));
+        let points = |order: &Order| {
+            let is_due =
+                order.phase() == Some(Phase::Settled) && order.timer().is_some_and(|(at, _)| at <= self.latest);
+            let asks = || order.outstanding(self.latest).into_iter().any(|key| key.step == Step::PostPoints);
+            is_due || asks()
+        };
+        let posts = self.orders().any(|(_, order)| points(order));
         let gives = |track: &Track<Cart>| {
             track.entity.merged_into().is_some() && !track.entity.outstanding(Timestamp::default()).is_empty()
         };
         let carts = self.carts.values().any(|track| checking_out(track) || gives(track));
-        !unfinished && !holds && !uses && !carts
+        !unfinished && !holds && !uses && !posts && !carts
     }
 }
 

@@ -4,6 +4,7 @@
 mod bank;
 mod buyer;
 mod courier;
+mod giver;
 mod hunter;
 mod marketer;
 mod memory;
@@ -12,6 +13,7 @@ mod planner;
 mod pricer;
 mod promoter;
 mod refunder;
+mod saver;
 mod shopper;
 mod staff;
 mod vendor;
@@ -63,6 +65,8 @@ const CROWD: &[Come] = &[
     packer::come,
     planner::come,
     waiter::come,
+    saver::come,
+    giver::come,
 ];
 
 /// The days of all who come to a town's shop.

@@ -87,19 +87,18 @@ async fn keep_tables(person: Person) {
         }
         let tables = tables(&person);
         person.world().count("tables");
-        let version = {
-            let mut all = lock(&person.town.tables);
-            all.push(Arc::new(tables));
-            all.len()
-        };
-        person.world().note(format_args!("tables have version {version}"));
-        // Each node comes to know of it in its own time, as it would look for it.
-        let nodes = lock(&person.town.nodes).clone();
-        for node in nodes {
-            person.pause(200).await;
-            let newest = lock(&person.town.tables).last().cloned();
-            newest.into_iter().for_each(|tables| node.shop.show_tables(Tables::clone(&tables)));
-        }
+        person.town.write_tables(|before| Tables { loyalty: before.loyalty, ..tables });
+        tell_of_tables(&person).await;
+    }
+}
+
+/// Each node comes to know of tables in its own time, as it would look for them.
+pub async fn tell_of_tables(person: &Person) {
+    let nodes = lock(&person.town.nodes).clone();
+    for node in nodes {
+        person.pause(200).await;
+        let newest = lock(&person.town.tables).last().cloned();
+        newest.into_iter().for_each(|tables| node.shop.show_tables(Tables::clone(&tables)));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::node::Town;
 use crate::world::{Chance, lock};
 use haat::actors::{Answered, Failure};
 use haat::checkout::{CheckedOut, MergedCart, OpenedCart};
-use haat::domain::buyer::{Buyer, BuyerKey, Mint};
+use haat::domain::buyer::{Buyer, BuyerKey, Mint, PointsWanted};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
@@ -72,6 +72,8 @@ struct Shopper {
     /// What they do with codes is drawn by itself.
     codes: Chance,
     slots: Chooser,
+    /// What they do with points, too.
+    points: Chance,
     /// What they were told that it comes to by now.
     agreed: Option<Money>,
 }
@@ -79,10 +81,11 @@ struct Shopper {
 impl Shopper {
     fn new(town: &Arc<Town>, number: u64) -> Self {
         let person = Person::new(town, format!("shopper {number}"));
+        let points = town.world.fork(&format!("shopper {number}: points"));
         let slots = Chooser::new(town, &person.name);
         let codes = town.world.fork(&format!("shopper {number}: codes"));
         let (memory, id) = (Memory::new(), shopper(number));
-        Self { person, memory, id, own: None, guest: None, merges: Vec::new(), codes, slots, agreed: None }
+        Self { person, memory, id, own: None, guest: None, merges: Vec::new(), codes, slots, points, agreed: None }
     }
 
     fn by(&self) -> Principal {
@@ -346,11 +349,15 @@ impl Shopper {
             country: "BD".into(),
             phone: None,
         };
+        let has_account = matches!(by, Principal::Customer(_));
+        let points = (has_account && self.points.per_mille(400))
+            .then(|| PointsWanted { points: self.points.between(1, 40) as i64, beside: self.agreed.is_none() });
+        let (mail_key, keys) = (Some(mail_key_of(address)), key_of_account(by));
         let details = CheckoutRequest {
             shipping: Vec::new(),
             slots,
             quote: None,
-            buyer: Buyer { mail_key: Some(mail_key_of(address)), keys: key_of_account(by), ..shipping_address.buyer() },
+            buyer: Buyer { mail_key, keys, points, ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },
             mint: Mint(person.chance.next().to_be_bytes()[4..].try_into().unwrap()),
             payment: PaymentChoice {

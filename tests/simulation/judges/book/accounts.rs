@@ -63,8 +63,8 @@ pub struct Bill {
     pub has_ended: bool,
     /// Whether someone said what became of its money.
     pub by_hand: bool,
-    /// Whether codes stood in its cart.
-    pub has_codes: bool,
+    /// Whether codes stood in its cart, or it is to be paid with points.
+    pub is_lowered: bool,
     /// Whether it is of one who buys to sell again.
     pub is_wholesale: bool,
     /// Why its buyer pays no tax.
@@ -403,7 +403,8 @@ impl Accounts {
             return Err(format!("it was checked out as {:?}: {event}", self.checkouts.get(order)));
         }
         bill.till.at_door = text(event, "/placement/payment/method")? == "cash_on_delivery";
-        bill.has_codes = event.pointer("/placement/coupons").is_some();
+        bill.is_lowered =
+            ["/placement/coupons", "/placement/buyer/points"].iter().any(|at| event.pointer(at).is_some());
         note(self.bills.insert(order.to_owned(), bill), event)
     }
 
@@ -486,7 +487,7 @@ impl Accounts {
     /// It would come to another amount. What that is made of, where it is more than lines, stands nowhere.
     pub fn price_differed(&mut self, order: &str, event: &Value) -> Posted {
         let (said, bill) = (number(event, "/actual_total")?, self.bill(order)?);
-        if bill.has_codes || self.has_tables { Ok(()) } else { self.add_up(order, said) }
+        if bill.is_lowered || self.has_tables { Ok(()) } else { self.add_up(order, said) }
     }
 
     pub fn charge(&mut self, order: &str, event: &Value) -> Posted {

@@ -137,9 +137,11 @@ impl Accounts {
         *besides += may_be_number(credit, "/besides");
         let besides = *besides;
         let has_units = !units.is_empty();
+        // What points paid comes back as points: how many, `points.rs` says.
+        let has_points = may_be_number(credit, "/points_besides") > 0;
         if may_be_number(credit, "/besides") < 0
             || besides > bill.besides(&vendor)
-            || (amount <= 0 && !has_units && !shipped)
+            || (amount <= 0 && !has_units && !shipped && !has_points)
         {
             return Err(format!("{event} of {bill:?}"));
         }
