@@ -118,8 +118,9 @@ mod tests {
             source.split(mark).skip(1).filter_map(|rest| rest.split('"').next())
         };
         let made = sources.into_iter().flat_map(|source| ["Breach::new(\"", "breach(\""].map(|mark| (source, mark)));
-        let named =
-            made.chain(of_money.map(|source| (source, "Some(\""))).flat_map(|(source, mark)| after(source, mark));
+        // With its words beside it, or alone.
+        let of_money = of_money.into_iter().flat_map(|source| ["Some(\"", "Some((\""].map(|mark| (source, mark)));
+        let named = made.chain(of_money).flat_map(|(source, mark)| after(source, mark));
         assert_eq!(named.collect::<BTreeSet<_>>(), NAMES.into_iter().collect());
     }
 }

@@ -364,6 +364,7 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
         Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
         Reject::CouponInUse { uses } => told.push(("uses", json!(uses))),
         Reject::CouponLimitReached { limit } => told.push(("limit", json!(limit))),
+        Reject::PointsInsufficient { available } => told.push(("available", json!(available))),
         Reject::CouponNotApplicable { why, .. } => told.push(("why", json!(why.name()))),
         _ => {}
     }

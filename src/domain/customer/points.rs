@@ -581,8 +581,10 @@ impl Points {
                     take_last(spent, points.saturating_add(*expired), at);
                 }
                 self.come_in(lots);
-                let until = lots.iter().map(|lot| lot.expires_at).max();
-                self.note(at, PointKind::Restored, points, Some(*order), until);
+                if points > 0 {
+                    let until = lots.iter().map(|lot| lot.expires_at).max();
+                    self.note(at, PointKind::Restored, points, Some(*order), until);
+                }
             }
             PointEvent::PointsTakenBack { order, credit, points, bought } => {
                 totals.taken_back = totals.taken_back.saturating_add(*points);

@@ -516,7 +516,7 @@ impl Body {
         }
         let status = match () {
             () if self.lines.iter().all(|line| line.credited == line.quantity) => {
-                let is_paid = self.shares.iter().any(|share| share.paid > 0);
+                let is_paid = self.points_spent() > 0 || self.shares.iter().any(|share| share.paid > 0);
                 if is_paid { OrderStatus::Refunded } else { OrderStatus::Cancelled }
             }
             () if self.lines.iter().all(OrderLine::is_over) => OrderStatus::Completed,

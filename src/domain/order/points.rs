@@ -345,11 +345,12 @@ impl Body {
         let is_twice = |(at, earned): (usize, &EarnedShare)| {
             earned.points < 0 || points.earned[..at].iter().any(|other| other.vendor == earned.vendor)
         };
-        // Its bill stands behind it in the same record.
-        let is_billed = self.bill.is_some() || self.total != 0;
+        // What is taken is said before the bill, and asked for after it.
+        let is_priced = self.points_party().is_none_or(|with| self.leg(with).is_some());
+        let billed = self.billed_points();
         points.spent < 0
             || !(0..=worth).contains(&points.worth_back)
-            || (is_billed && self.billed_points() != worth)
+            || (billed != worth && (is_priced || billed != 0))
             || points.earned.iter().enumerate().any(is_twice)
     }
 
