@@ -78,6 +78,34 @@ on_all_stores! {
         assert_eq!(page_through(&store, OrdersOf::Vendor(vendor_id("nobody")), 4).await, []);
     }
 
+    /// Of orders that earn nothing, and of other customers', nothing is summed up.
+    async fn points_that_are_to_come_are_summed_up_for_each_customer(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let with = |number: i64, customer: &str, points_pending| OrderRow {
+            points_pending,
+            ..of_customer(order_row(&format!("{number}"), at(number)), customer)
+        };
+        let mut orders = vec![
+            with(1, "Rahim", Some(7)),
+            with(2, "Rahim", None),
+            with(3, "Rahim", Some(5)),
+            with(4, "Fina", Some(1_000_000_000_000)),
+            OrderRow { points_pending: Some(3), ..order_row("5", at(5)) },
+        ];
+        let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
+        write_all(&store, &owned, &deltas).await;
+        let pending = async |customer: &str| {
+            let customer = CustomerId::from_uuid(uuid(customer));
+            store.queries.points_pending(customer).await.expect("a sum")
+        };
+        assert_eq!((pending("Rahim").await, pending("Fina").await, pending("Nobody").await), (12, 1_000_000_000_000, 0));
+        assert_eq!(page_through(&store, OrdersOf::Customer(CustomerId::from_uuid(uuid("Fina"))), 3).await, [orders[3].clone()]);
+        // It has earned them.
+        orders[0].points_pending = None;
+        write_all(&store, &owned, &[order_delta(2, orders[0].clone())]).await;
+        assert_eq!(pending("Rahim").await, 5);
+    }
+
     async fn a_guests_orders_are_found_by_their_address_until_they_are_somebodys(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let (theirs, others) = (MailKey([1; 16]), MailKey([2; 16]));
@@ -218,7 +246,7 @@ on_all_stores! {
         write_all(&store, &owned, &[vendor_delta(2, change)]).await;
         // Of customers the newest row counts, as of all others.
         let exempt = Some(haat::domain::buyer::Exemption::Resale);
-        let wholesaler = CustomerRow { exempt, ..customer_row("one", Audience::Wholesale) };
+        let wholesaler = CustomerRow { exempt, multiplier: Some(15_000), ..customer_row("one", Audience::Wholesale) };
         let customer = |version, row: CustomerRow| {
             let rows = Rows { customers: vec![row], ..Rows::default() };
             EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
