@@ -131,6 +131,7 @@ async fn look_up(store: &Store, owned: &[Partition], number: i64) {
         assert_eq!(queries.orders(of, &OrderFilter::ANY, None, 1).await.expect("orders").len(), shown);
     }
     assert_eq!(queries.guests_orders(MailKey([7; 16]), 1).await.expect("orders"), []);
+    assert_eq!(queries.points_pending(CustomerId::from_uuid(uuid(&seed))).await.expect("a sum"), 0);
     for of in [OrdersOf::All, OrdersOf::Vendor(vendor_id("first"))] {
         assert!(
             !queries.orders(of, &OrderFilter::ANY, Some((at(number + 1), order)), 1).await.expect("orders").is_empty()

@@ -508,6 +508,7 @@ mod tests {
             (jobs::OPEN, &["jobs_waiting", "jobs_under_way", "jobs_ended"]),
             (jobs::FORGET, &["jobs_ended", "retries_of_job"]),
             (queries::GUESTS_ORDERS, &["orders_of_mail_key"]),
+            (queries::POINTS_PENDING, &["orders_with_points_pending"]),
             (kept::KEPT, &["sqlite_autoindex_kept_answers_1"]),
             (kept::COUNT_OLD, &["kept_answers_by_age"]),
             (kept::FORGET, &["kept_answers_by_age"]),
