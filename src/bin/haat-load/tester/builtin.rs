@@ -4,6 +4,7 @@ use super::arrivals::{Spacing, Stage};
 use super::cli::{BuiltIn, Cli, Gaps};
 use super::coupon::Coupon;
 use super::members::Wholesale;
+use super::points::Points;
 use super::room::Room;
 use super::sale::Sale;
 use super::scenario::{Arrival, Basket, Connections, Objectives, RetryWhen, Scenario, Shop, Step};
@@ -52,6 +53,7 @@ pub fn scenario(cli: &Cli) -> Scenario {
                 patience: Time(cli.coupon_patience),
                 or_without: cli.coupon_or_without,
             }),
+            points: cli.points.map(|each| Points { each, twice: Share(cli.points_twice) }),
         },
         cart: Basket { lines: cli.lines, quantity: cli.quantity },
         arrival,
@@ -74,6 +76,10 @@ fn stock_per_sku(cli: &Cli) -> u32 {
         // A use is asked for when the pieces are held: they are not to run out before the coupon does.
         (None, BuiltIn::Rush) if cli.coupon_uses.is_some() && cli.sale_allotment.is_none() => {
             cli.sessions.saturating_mul(cli.quantity.max)
+        }
+        // Nor before points do; some come with two carts.
+        (None, BuiltIn::Rush) if cli.points.is_some() && cli.sale_allotment.is_none() => {
+            cli.sessions.saturating_mul(2).saturating_mul(cli.quantity.max)
         }
         (None, BuiltIn::Checkout) => cli.requests.saturating_mul(cli.quantity.max),
         (None, _) => cli.sale_allotment.unwrap_or_default().max(100),
@@ -165,6 +171,7 @@ mod tests {
         assert_eq!(built(&[]).shop.stock, 100);
         assert_eq!(built(&["--stock", "7"]).shop.stock, 7);
         assert_eq!(built(&["--sale-allotment", "500"]).shop.stock, 500);
+        assert_eq!(built(&["--sessions", "300", "--points", "5"]).shop.stock, 600);
         assert_eq!(built(&["--sessions", "300", "--coupon-uses", "5", "--quantity", "1..2"]).shop.stock, 600);
     }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Ask, Caller, Token, bearer};
 use super::coupon::{Carried, Offered, amount};
 use super::judge::Line;
+use super::points;
 use super::room;
 use super::run::{Cart, Run, rest_until};
 use super::stats::Call;
@@ -19,7 +20,7 @@ use super::values::Random;
 use super::wire::{CartMade, CartView, OrderBrief, Problem, Status};
 
 /// Refusals that belong to a flash sale.
-const ORDERLY: [&str; 10] = [
+const ORDERLY: [&str; 11] = [
     "coupon_exhausted",
     "coupon_limit_reached",
     "out_of_stock",
@@ -29,12 +30,16 @@ const ORDERLY: [&str; 10] = [
     "sale_sold_out",
     "sale_not_started",
     "email_required",
+    POINTS_INSUFFICIENT,
     ENTRY_OVER,
 ];
 /// The time in a room's slot is over.
 const ENTRY_OVER: &str = "entry_invalid";
 /// Less is left of a sale than was asked for.
 const SALE_SOLD_OUT: &str = "sale_sold_out";
+
+/// The buyer has not so many points.
+pub const POINTS_INSUFFICIENT: &str = "points_insufficient";
 
 /// All uses of the coupon are held or used, or its budget is.
 const COUPON_EXHAUSTED: &str = "coupon_exhausted";
@@ -70,6 +75,11 @@ impl Stop {
         matches!(self, Stop::Refused(code) if code.starts_with("coupon_"))
     }
 
+    /// Whether the buyer had too few points.
+    pub fn is_for_want_of_points(&self) -> bool {
+        matches!(self, Stop::Refused(code) if code == POINTS_INSUFFICIENT)
+    }
+
     /// In the words of the summary.
     pub fn words(&self) -> Cow<'static, str> {
         match self {
@@ -78,6 +88,7 @@ impl Stop {
                 "price_changed" => "price changed".into(),
                 SALE_SOLD_OUT => "sale sold out".into(),
                 COUPON_EXHAUSTED => "coupon used up".into(),
+                POINTS_INSUFFICIENT => "too few points".into(),
                 ENTRY_OVER => "too late in the room".into(),
                 room::ALL_SOLD => "left the line: all is sold".into(),
                 room::CLOSED => "left the line: the room is closed".into(),
@@ -131,8 +142,9 @@ pub async fn create_cart(
     let ask = Ask::post("/v1/carts".into(), own.as_ref(), Bytes::from_static(b"{}"));
     let ask = path(caller, Call::CreateCart, ask)?;
     let answer = call(caller, Call::CreateCart, &ask, due).await?;
-    // The one open cart of a customer is there already when this is a repeat.
-    if answer.status != 201 && !(answer.status == 200 && own.is_some() && answer.repeated) {
+    // The one open cart of a customer is there already when this is a repeat, or when a second one was made for them.
+    let may_be_there = member.is_some_and(|member| answer.repeated || member.other.is_some());
+    if answer.status != 201 && !(answer.status == 200 && may_be_there) {
         return Err(unexpected(caller, Call::CreateCart, &answer));
     }
     let made: CartMade = understood(caller, Call::CreateCart, &answer)?;
@@ -142,7 +154,8 @@ pub async fn create_cart(
     };
     let wholesale = member.is_some_and(|member| member.wholesale);
     let person = run.scenario.shop.people().map(|people| people.person(session));
-    Ok(Cart { id: made.id.into_owned(), bearer, wholesale, person, lines, coupon: None, entry: None })
+    let points = member.and_then(|member| points::paying(run, session, member));
+    Ok(Cart { id: made.id.into_owned(), bearer, wholesale, person, lines, coupon: None, points, entry: None })
 }
 
 /// Puts one line of the cart in.
@@ -338,6 +351,7 @@ mod tests {
         assert!(Stop::Refused("sale_sold_out".into()).is_sale_sold_out());
         assert!(!Stop::Refused("out_of_stock".into()).is_sale_sold_out());
         assert_eq!(refused("coupon_exhausted"), "coupon used up");
+        assert_eq!(refused("points_insufficient"), "too few points");
         for (code, exhausted, without) in
             [("coupon_exhausted", true, true), ("coupon_limit_reached", false, true), ("sale_sold_out", false, false)]
         {

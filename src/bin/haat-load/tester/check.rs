@@ -9,6 +9,7 @@ use super::client::{Ask, Caller};
 use super::coupon;
 use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
 use super::members;
+use super::points;
 use super::room;
 use super::run::{Cart, Run, Told, crew};
 use super::sale;
@@ -56,6 +57,7 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
             Vec::new()
         }
     };
+    let points = points::facts(run, &orders, &unsure_carts).await?;
     let prices = members::prices(&run.scenario)?.filter(|_| run.cli.verify.is_none());
     if run.admin.is_some() {
         orders = charges(run, orders).await?;
@@ -64,8 +66,24 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
     let lost_skus = std::mem::take(&mut *locked(&run.charge_log.lost_skus));
     let turned_away = std::mem::take(&mut *locked(&run.charge_log.turned_away));
     let without_coupon = std::mem::take(&mut *locked(&run.charge_log.without_coupon));
-    let room = room::facts(run);
-    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away, prices, coupons, without_coupon, room })
+    let without_points = std::mem::take(&mut *locked(&run.charge_log.without_points));
+    let (room, point_value) = (room::facts(run), run.point_value);
+    Ok(Facts {
+        skus,
+        orders,
+        lost_skus,
+        twins,
+        split_twins,
+        sales,
+        turned_away,
+        prices,
+        coupons,
+        without_coupon,
+        points,
+        point_value,
+        without_points,
+        room,
+    })
 }
 
 /// Asks the carts whose checkout was never answered; gives those that cannot say either.
@@ -144,6 +162,7 @@ async fn read_again(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<Order
                 lines: told.cart.lines.clone(),
                 wholesale: told.cart.wholesale,
                 coupon: told.cart.coupon.clone(),
+                points: told.cart.points.clone(),
                 told: told.status,
                 found,
                 charges: None,

@@ -28,6 +28,9 @@ Examples:
   A coupon that can be used 100 times, in the carts of 10,000 buyers
     haat-load --sessions 10000 --coupon-uses 100 --decline 33
 
+  Customers with up to 500 points each to pay with, one in five of whom spends the same points in two carts at once
+    haat-load --sessions 300 --points 500 --points-twice 20 --decline 10
+
   Durable checkouts per second at 256 connections, spread over 4 vendors
     haat-load --scenario checkout --requests 50000 --connections 256 --vendors 4 --skus 40
 
@@ -96,7 +99,7 @@ pub struct Cli {
         "vendors", "stock", "price", "currency", "lines", "quantity", "decline", "token", "retry", "keys", "wait",
         "timeout", "repeats", "poll", "patience", "verify", "sale_allotment", "sale_limit", "aliases", "sale_patience",
         "wholesale", "wholesale_from", "accounts", "coupon_uses", "coupon_per_customer", "coupon_budget", "coupon_patience", "coupon_or_without",
-        "room_capacity", "room_per_minute", "room_claim", "room_slot", "room_opens_in", "room_patience",
+        "points", "points_twice", "room_capacity", "room_per_minute", "room_claim", "room_slot", "room_opens_in", "room_patience",
     ])]
     pub scenario_file: Option<PathBuf>,
 
@@ -231,6 +234,14 @@ pub struct Cli {
     /// Who does not get the coupon in the end takes its code out and buys without
     #[arg(long, requires = "coupon_uses")]
     pub coupon_or_without: bool,
+
+    /// Every session is a customer with an account, who is given so many points and pays with some of them
+    #[arg(long, value_name = "N", conflicts_with_all = ["existing", "verify"], value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    pub points: Option<u32>,
+
+    /// Percentage of customers who spend all of their points in two carts at once
+    #[arg(long, default_value = "0", value_name = "PERCENT", requires = "points", value_parser = parse_percent)]
+    pub points_twice: f64,
 
     /// Percentage of sessions that are wholesale buyers, each with an account: many pieces of a SKU cost them three quarters of its price
     #[arg(long, default_value = "0", value_name = "PERCENT", conflicts_with_all = ["existing", "verify", "sale_allotment"], value_parser = parse_percent)]
@@ -452,6 +463,23 @@ mod tests {
             let arguments = [&["haat-load", "--admin-token", "t"], bad].concat();
             assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn points_are_of_customers_of_a_shop_that_is_made() {
+        let few = ["--sessions", "300", "--points", "500", "--points-twice", "20"];
+        assert_eq!(cli(&few).validate(), Ok(()));
+        for bad in [
+            &["--points-twice", "20"][..],
+            &["--points", "0"],
+            &["--points", "5", "--sku", "sku_1"],
+            &["--points", "5", "--scenario-file", "x.toml"],
+        ] {
+            let arguments = [&["haat-load", "--admin-token", "t"], bad].concat();
+            assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");
+        }
+        let many = ["--sessions", "2001", "--points", "5"];
+        assert!(cli(&many).validate().is_err(), "more than can be signed up");
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct Ask {
     pub key: Option<Token>,
     /// `Haat-Entry`: by what its caller was let in.
     pub entry: Option<Token>,
+    /// `If-Match`: the version that was read.
+    pub if_match: Option<u64>,
     /// `Prefer: wait=N`: how long the server may take on top of the timeout, in seconds.
     pub wait: Option<u32>,
     /// JSON; empty for none.
@@ -124,7 +126,7 @@ impl Ask {
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("an id that does not fit into a path");
         }
-        Ok(Ask { method, path, bearer: bearer.cloned(), key: None, entry: None, wait: None, body })
+        Ok(Ask { method, path, bearer: bearer.cloned(), key: None, entry: None, if_match: None, wait: None, body })
     }
 }
 

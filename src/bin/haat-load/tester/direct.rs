@@ -13,6 +13,7 @@ use super::client::{Caller, Link, Target, Wire};
 use super::judge::Line;
 use super::live::{Live, View};
 use super::messages::{News, Order, Tick, instant_of, moment_in};
+use super::points::Wanting;
 use super::processes::Processes;
 use super::room::PlaceTold;
 use super::run::{Cart, Run, Told};
@@ -108,6 +109,7 @@ struct ToldSoFar {
     split_twins: Vec<String>,
     turned_away: Vec<Vec<Line>>,
     without_coupon: Vec<Decimal>,
+    without_points: Vec<Wanting>,
     places: Vec<PlaceTold>,
 }
 
@@ -172,6 +174,7 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
     locked(&run.charge_log.split_twins).extend(told.split_twins);
     locked(&run.charge_log.turned_away).extend(told.turned_away);
     locked(&run.charge_log.without_coupon).extend(told.without_coupon);
+    locked(&run.charge_log.without_points).extend(told.without_points);
     locked(&run.charge_log.places).extend(told.places);
     let stock = std::mem::take(&mut *locked(&director.stock));
     director.collected.series = director.series.finish(&stock);
@@ -288,6 +291,7 @@ impl Director<'_> {
         told.split_twins.extend(tick.split_twins);
         told.turned_away.extend(tick.turned_away);
         told.without_coupon.extend(tick.without_coupon);
+        told.without_points.extend(tick.without_points);
         told.places.extend(tick.places);
         Ok(())
     }

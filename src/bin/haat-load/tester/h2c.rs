@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, IF_MATCH, RETRY_AFTER};
 use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -76,6 +76,9 @@ pub fn request(ask: &Ask, host: &str) -> anyhow::Result<Request<Full<Bytes>>> {
     if let Some(entry) = &ask.entry {
         headers.insert(HeaderName::from_static("haat-entry"), entry.parse()?);
     }
+    if let Some(version) = ask.if_match {
+        headers.insert(IF_MATCH, format!("\"{version}\"").parse()?);
+    }
     if let Some(wait) = ask.wait {
         headers.insert(HeaderName::from_static("prefer"), format!("wait={wait}").parse()?);
     }
@@ -94,11 +97,12 @@ mod tests {
         ask.wait = Some(5);
         ask.key = Some("k".into());
         ask.entry = Some("e".into());
+        ask.if_match = Some(3);
         let request = request(&ask, "shop:80").expect("a request");
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         assert_eq!(request.uri(), "http://shop:80/v1/carts/cart_1/checkout");
         assert_eq!((header("authorization"), header("idempotency-key")), (Some("Bearer t"), Some("k")));
-        assert_eq!(header("haat-entry"), Some("e"));
+        assert_eq!((header("haat-entry"), header("if-match")), (Some("e"), Some("\"3\"")));
         assert_eq!((header("prefer"), header("content-type")), (Some("wait=5"), Some("application/json")));
     }
 }

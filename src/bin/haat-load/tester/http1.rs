@@ -200,6 +200,9 @@ fn write_request(out: &mut Vec<u8>, ask: &Ask, host: &str) {
     if let Some(entry) = &ask.entry {
         let _ = write!(out, "haat-entry: {entry}\r\n");
     }
+    if let Some(version) = ask.if_match {
+        let _ = write!(out, "if-match: \"{version}\"\r\n");
+    }
     if let Some(wait) = ask.wait {
         let _ = write!(out, "prefer: wait={wait}\r\n");
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::points::Paying;
 use super::stats::locked;
 use super::wire::Status;
 
@@ -33,6 +34,9 @@ pub struct Promise {
     /// The coupon in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coupon: Option<PromisedCoupon>,
+    /// With what points it is to be paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<Paying>,
     /// The checkout's `Idempotency-Key`; absent for what a poll told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -120,6 +124,7 @@ mod tests {
                 code: "TEST-1".into(),
                 discount: Decimal::new(1250, 2),
             }),
+            points: Some(Paying { customer: "customer_1".into(), given: 500, wanted: 20 }),
             key: Some("k".into()),
         }
     }
@@ -132,7 +137,7 @@ mod tests {
         let read = read(&text).expect("two promises");
         assert_eq!(read.len(), 2);
         assert_eq!((&*read[0].order, read[0].person), ("order_1", Some(7)));
-        assert_eq!(read[0].coupon, promise().coupon);
+        assert_eq!((&read[0].coupon, &read[0].points), (&promise().coupon, &promise().points));
         assert_eq!(read[1].status, Status::PaymentFailed);
     }
 

@@ -6,6 +6,8 @@ use rust_decimal::Decimal;
 
 use super::coupon::Carried;
 use super::coupon_checks::{CouponFacts, judge_coupons};
+use super::points::{Paying, Wanting};
+use super::points_checks::{PointFacts, judge_points, value_of};
 use super::room_checks::{RoomFacts, judge_room};
 use super::sale_checks::{SaleFacts, judge_sales};
 use super::wire::{Charge, Money, OrderFull, Status, Stock, Sums};
@@ -47,6 +49,8 @@ pub struct OrderFacts {
     pub wholesale: bool,
     /// The coupon that was in it.
     pub coupon: Option<Carried>,
+    /// With what points it was to be paid.
+    pub points: Option<Paying>,
     /// The last status the buyer was told.
     pub told: Status,
     /// What the shop says now.
@@ -109,6 +113,12 @@ pub struct Facts {
     pub coupons: Vec<CouponFacts>,
     /// What the coupon would have taken off for those who were refused because it is used up.
     pub without_coupon: Vec<Decimal>,
+    /// What customers were given of points, and what became of them.
+    pub points: Vec<PointFacts>,
+    /// What one point pays, where that is known.
+    pub point_value: Option<Decimal>,
+    /// What those wanted to spend who were refused for want of points.
+    pub without_points: Vec<Wanting>,
     /// What the room promised, and what people were told of it.
     pub room: Option<RoomFacts>,
 }
@@ -167,6 +177,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
     checks.extend(each_at_its_price(facts));
     checks.extend(judge_sales(facts));
     checks.extend(judge_coupons(facts));
+    checks.extend(judge_points(facts));
     checks.extend(judge_room(facts));
     checks.extend(charged_once(facts));
     checks.extend(not_charged(facts));
@@ -276,7 +287,7 @@ fn number(money: &Money) -> Option<Decimal> {
     Decimal::from_str_exact(&money.amount).ok()
 }
 
-/// Whether lines come to the subtotal, and all parts to the total; `None` where one is no amount.
+/// Whether lines come to the subtotal, and all parts to the total and what points pay; `None` where one is no amount.
 fn adds_up(order: &OrderFull) -> Option<bool> {
     let Sums { subtotal, discount, shipping, fees, tax, prices_include_tax } = &order.sums;
     let mut goods = Decimal::ZERO;
@@ -285,7 +296,7 @@ fn adds_up(order: &OrderFull) -> Option<bool> {
     }
     let added = if *prices_include_tax { Decimal::ZERO } else { number(tax)? };
     let total = number(subtotal)? - number(discount)? + number(shipping)? + number(fees)? + added;
-    Some(goods == number(subtotal)? && total == number(&order.total)?)
+    Some(goods == number(subtotal)? && total == number(&order.total)? + value_of(order)?)
 }
 
 fn each_bill_adds_up(facts: &Facts) -> Check {
@@ -460,6 +471,8 @@ fn charged_once(facts: &Facts) -> Option<Check> {
         .filter_map(|(order, seen, charges)| {
             let taken: Vec<_> = charges.iter().filter(|charge| charge.is_taken()).collect();
             match taken[..] {
+                // Where points pay all of it, nothing is left to be charged.
+                [] if seen.total.is_zero() == Some(true) => None,
                 [charge] if charge.amount == seen.total => None,
                 [charge] => Some(format!("{} of {} was charged {}", order.id, seen.total.amount, charge.amount.amount)),
                 _ => Some(format!("{} has {}", order.id, statuses(charges))),

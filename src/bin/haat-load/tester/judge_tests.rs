@@ -30,6 +30,7 @@ fn order(number: u32, status: Status) -> OrderFacts {
             total_due: money("0.00"),
             lines: vec![line(1, "10.00")],
             coupons: Vec::new(),
+            points: None,
             sums: Sums::of_goods(&money("10.00")),
         }),
         id,
@@ -38,6 +39,7 @@ fn order(number: u32, status: Status) -> OrderFacts {
         lines: vec![Line { sku: 0, quantity: 1 }],
         wholesale: false,
         coupon: None,
+        points: None,
         told: status,
         charges: Some(vec![charge]),
     }
@@ -57,6 +59,9 @@ fn sound() -> Facts {
         prices: None,
         coupons: Vec::new(),
         without_coupon: Vec::new(),
+        points: Vec::new(),
+        point_value: None,
+        without_points: Vec::new(),
         room: None,
     }
 }

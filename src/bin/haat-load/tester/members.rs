@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::judge::PriceFacts;
+use super::points::OtherCart;
 use super::run::Run;
 use super::sale::part_of_price;
 use super::scenario::Scenario;
@@ -97,8 +98,13 @@ impl Group {
 pub struct Member {
     /// What lets them in.
     pub token: String,
+    /// `customer_…`
+    pub customer: String,
     /// They have wholesale prices.
     pub wholesale: bool,
+    /// The other cart of one who spends the same points in two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<OtherCart>,
 }
 
 /// How many of the first so many are of the share, which is spread evenly over all.
@@ -106,12 +112,13 @@ fn share_of(number: u64, share: Share) -> u64 {
     (number as f64 * share.0 / 100.0).floor() as u64
 }
 
-fn is_among(number: u64, share: Share) -> bool {
+/// Whether the one with this number is of the share.
+pub fn is_among(number: u64, share: Share) -> bool {
     share_of(number + 1, share) > share_of(number, share)
 }
 
-/// The sessions that come with an account, each with the address of it and what its buyer is. Of a person with several addresses
-/// only the first comes so: the others come as guests. Where there are wholesale buyers, every other retail buyer with an account was one once.
+/// The sessions that come with an account, each with the address of it and what its buyer is: all where there are points to spend. Of a person
+/// with several addresses only the first comes so: the others come as guests. Where there are wholesale buyers, every other retail buyer with an account was one once.
 pub fn who(scenario: &Scenario) -> Result<BTreeMap<u64, (String, Group)>, String> {
     let shop = &scenario.shop;
     let mut who = BTreeMap::new();
@@ -125,6 +132,7 @@ pub fn who(scenario: &Scenario) -> Result<BTreeMap<u64, (String, Group)>, String
     let mut retail = 0;
     for session in 0..u64::from(sessions) {
         let has_account = match shop.people() {
+            _ if shop.points.is_some() => true,
             Some(people) => {
                 session.is_multiple_of(people.aliases.into()) && is_among(people.person(session), shop.accounts)
             }
@@ -169,12 +177,13 @@ pub async fn sign_up(desk: &mut Desk, run: &Run) -> anyhow::Result<BTreeMap<u64,
         for (session, (address, group)) in batch {
             let body = serde_json::json!({ "token": mails[address], "password": password });
             let signed: Signed = desk.public("/v1/auth/verify", &body).await.context("could not verify an address")?;
-            let path = format!("/v1/admin/customers/{}", signed.account.id.replace("account_", "customer_"));
+            let customer = signed.account.id.replace("account_", "customer_");
+            let path = format!("/v1/admin/customers/{customer}");
             for told in group.told() {
                 let _: Whatever = desk.patch(path.clone(), &serde_json::json!({ "group": told })).await?;
             }
             let wholesale = *group == Group::Wholesale;
-            members.insert(*session, Member { token: signed.access_token, wholesale });
+            members.insert(*session, Member { token: signed.access_token, customer, wholesale, other: None });
         }
     }
     Ok(members)
@@ -256,6 +265,8 @@ mod tests {
         assert!(of(&["--sessions", "10000", "--wholesale", "20"]).is_ok());
         assert!(of(&["--sessions", "10001", "--wholesale", "20.01"]).is_err());
         assert!(of(&["--sessions", "10"]).expect("nobody").is_empty());
+        let points = of(&["--sessions", "10", "--points", "5", "--wholesale", "20"]).expect("who");
+        assert_eq!(points.len(), 10, "everybody");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::client::bearer;
 use super::coupon::{Carried, Offered, Unused};
 use super::judge::Line;
 use super::members::Member;
+use super::points::{Paying, Wanting};
 use super::room::{Opened, PlaceTold};
 use super::run::{Cart, Told};
 use super::scenario::Scenario;
@@ -121,6 +122,9 @@ pub struct Tick {
     /// What the coupon would have taken off for those who were refused because it is used up.
     #[serde(default)]
     pub without_coupon: Vec<Decimal>,
+    /// What those wanted to spend who were refused for want of points.
+    #[serde(default)]
+    pub without_points: Vec<Wanting>,
     /// Places in the line of a room.
     #[serde(default)]
     pub places: Vec<PlaceTold>,
@@ -135,6 +139,8 @@ pub struct CartLine {
     person: Option<u64>,
     lines: Vec<Line>,
     coupon: Option<Carried>,
+    #[serde(default)]
+    points: Option<Paying>,
 }
 
 /// An order on its way to another process.
@@ -154,6 +160,7 @@ impl From<&Cart> for CartLine {
             person: cart.person,
             lines: cart.lines.clone(),
             coupon: cart.coupon.clone(),
+            points: cart.points.clone(),
         }
     }
 }
@@ -161,8 +168,8 @@ impl From<&Cart> for CartLine {
 impl CartLine {
     /// As it was.
     pub fn cart(self) -> anyhow::Result<Arc<Cart>> {
-        let CartLine { id, bearer: token, wholesale, person, lines, coupon } = self;
-        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, wholesale, person, lines, coupon, entry: None }))
+        let CartLine { id, bearer: token, wholesale, person, lines, coupon, points } = self;
+        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, wholesale, person, lines, coupon, points, entry: None }))
     }
 }
 
@@ -210,6 +217,7 @@ mod tests {
             person: Some(7),
             lines,
             coupon,
+            points: Some(Paying { customer: "customer_1".into(), given: 500, wanted: 20 }),
             entry: None,
         };
         let told = Told { id: "order_1".into(), cart: Arc::new(cart), status: Status::PaymentFailed };
@@ -219,6 +227,7 @@ mod tests {
         assert_eq!((&*back.id, back.status, &*back.cart.bearer), ("order_1", Status::PaymentFailed, "t"));
         assert_eq!((&back.cart.lines, back.cart.person), (&told.cart.lines, Some(7)));
         assert_eq!((&back.cart.coupon, back.cart.wholesale), (&told.cart.coupon, true));
+        assert_eq!(back.cart.points, told.cart.points);
     }
 
     #[test]

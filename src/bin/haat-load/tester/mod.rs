@@ -40,6 +40,8 @@ pub mod objectives;
 pub mod out;
 mod parts;
 mod people;
+mod points;
+mod points_checks;
 /// What the server's tools write with, too: a file that knows nothing of them.
 #[allow(dead_code, reason = "the server's tools use the rest of it")]
 #[path = "../../../domain/text/printable.rs"]
@@ -70,6 +72,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
 
+use self::buyer::POINTS_INSUFFICIENT;
 use self::cli::Cli;
 use self::copy::{Copied, Prepared};
 use self::direct::{Collected, Signals, direct};
@@ -77,6 +80,7 @@ use self::judge::{Facts, judge};
 use self::objectives::verdicts;
 use self::out::{Output, note};
 use self::parts::parts;
+use self::points_checks::PointsTold;
 use self::processes::Processes;
 use self::report::{Errors, Report, exit_code};
 use self::run::Run;
@@ -106,6 +110,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     }
     if scenario.shop.coupon.is_some() && !cli.existing.is_empty() {
         bail!("a coupon is made with its shop: leave --sku out");
+    }
+    if scenario.shop.points.is_some() && !cli.existing.is_empty() {
+        bail!("points are given to those who come to a shop that is made: leave --sku out");
     }
     // What cannot be written is told before the run, which may take hours.
     out::tried().context("stdout could not be written")?;
@@ -250,6 +257,7 @@ fn report(run: &Arc<Run>, collected: Collected, facts: &Facts, mut total: Measur
             .collect(),
         series: collected.series,
         outcomes,
+        points: PointsTold::of(facts, everything.refusals.0.get(POINTS_INSUFFICIENT).copied().unwrap_or_default()),
         refusals: everything.refusals.0.clone(),
         errors,
         objectives,

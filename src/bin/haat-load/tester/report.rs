@@ -9,6 +9,7 @@ use super::direct::Collected;
 use super::judge::Check;
 use super::objectives::{Kind, Verdict};
 use super::out::Output;
+use super::points_checks::PointsTold;
 use super::series::Second;
 use super::stats::{CallSummary, Measured, Mishap, Phase};
 
@@ -42,6 +43,9 @@ pub struct Report {
     /// Orderly refusals by their codes: each one, however often a buyer came again.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refusals: BTreeMap<String, u64>,
+    /// What was paid with points, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<PointsTold>,
     /// Errors and repeats.
     pub errors: Errors,
     /// How late the load tester itself sent its requests: 95 of 100 within this time.
@@ -169,6 +173,9 @@ impl Report {
         }
         counts(&mut out, "outcomes", &self.outcomes);
         counts(&mut out, "refusals, each one", &self.refusals);
+        if let Some(PointsTold { orders, spent, refused }) = self.points {
+            let _ = writeln!(out, "{orders} orders paid with {spent} points; {refused} refused for want of points\n");
+        }
         let errors = &self.errors;
         let named = [
             ("could not connect", errors.connect),

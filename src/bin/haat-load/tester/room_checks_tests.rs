@@ -30,6 +30,7 @@ fn order(cart: u32) -> OrderFacts {
                 sale_id: Some("sale_1".into()),
             }],
             coupons: Vec::new(),
+            points: None,
             sums: Sums::of_goods(&money("5.00")),
         }),
         id,
@@ -38,6 +39,7 @@ fn order(cart: u32) -> OrderFacts {
         wholesale: false,
         lines: vec![Line { sku: 0, quantity: 1 }],
         coupon: None,
+        points: None,
         told: Status::Paid,
         charges: None,
     }

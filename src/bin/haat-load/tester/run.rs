@@ -19,6 +19,7 @@ use super::coupon::{Carried, Offered};
 use super::journal::{Journal, Promise, PromisedCoupon, PromisedLine, now};
 use super::judge::Line;
 use super::members::Member;
+use super::points::{Paying, Wanting};
 use super::progress;
 use super::room::{Opened, PlaceTold};
 use super::sale::{Left, OnSale};
@@ -43,6 +44,8 @@ pub struct Cart {
     pub lines: Vec<Line>,
     /// The coupon in it.
     pub coupon: Option<Carried>,
+    /// With what points it is to be paid.
+    pub points: Option<Paying>,
     /// By what it was let in, where there is a room.
     pub entry: Option<Token>,
 }
@@ -73,6 +76,8 @@ pub struct Ledger {
     pub turned_away: Mutex<Vec<Vec<Line>>>,
     /// What the coupon would have taken off for those who were refused because it is used up.
     pub without_coupon: Mutex<Vec<Decimal>>,
+    /// What those wanted to spend who were refused for want of points.
+    pub without_points: Mutex<Vec<Wanting>>,
     /// The places in the line of a room.
     pub places: Mutex<Vec<PlaceTold>>,
 }
@@ -96,29 +101,43 @@ impl Bodies {
             _ => None,
         });
         let token = token.unwrap_or("tok_approve");
-        Ok(Bodies { token: token.to_owned(), pays: body(token, ANYBODY)?, declined: body(DECLINED, ANYBODY)? })
+        Ok(Bodies { token: token.to_owned(), pays: body(token, ANYBODY, None)?, declined: body(DECLINED, ANYBODY, None)? })
     }
 
-    /// The one that pays or the other, of this address where it matters.
-    pub fn paid_with(&self, declined: bool, address: Option<String>) -> anyhow::Result<Bytes> {
-        match (declined, address) {
-            (true, None) => Ok(self.declined.clone()),
-            (false, None) => Ok(self.pays.clone()),
-            (true, Some(address)) => body(DECLINED, &address),
-            (false, Some(address)) => body(&self.token, &address),
+    /// The one that pays or the other, of this address and with so many points where these matter.
+    pub fn paid_with(&self, declined: bool, address: Option<String>, points: Option<i64>) -> anyhow::Result<Bytes> {
+        match (declined, address, points) {
+            (true, None, None) => Ok(self.declined.clone()),
+            (false, None, None) => Ok(self.pays.clone()),
+            (declined, address, points) => {
+                let token = if declined { DECLINED } else { &self.token };
+                body(token, address.as_deref().unwrap_or(ANYBODY), points)
+            }
         }
     }
 }
 
-fn body(token: &str, address: &str) -> anyhow::Result<Bytes> {
-    let body = serde_json::json!({
+fn body(token: &str, address: &str, points: Option<i64>) -> anyhow::Result<Bytes> {
+    Ok(Bytes::from(serde_json::to_vec(&checkout_body(token, address, points))?))
+}
+
+fn checkout_body(token: &str, address: &str, points: Option<i64>) -> serde_json::Value {
+    let mut body = serde_json::json!({
         "email": address,
         "shipping_address": {
             "name": "Load Buyer", "line1": "1 Market Road", "city": "Dhaka", "country": "BD"
         },
         "payment": {"method": "sandbox", "token": token},
     });
-    Ok(Bytes::from(serde_json::to_vec(&body)?))
+    if let Some(points) = points {
+        body["points"] = points.into();
+    }
+    body
+}
+
+/// A checkout that is not paid before so long, of anybody.
+pub fn checkout_in_no_hurry(ms: u32) -> serde_json::Value {
+    checkout_body(&format!("tok_slow_{ms}"), ANYBODY, None)
 }
 
 /// One run: what was asked for and everything its workers share.
@@ -143,6 +162,8 @@ pub struct Run {
     pub coupons: Vec<Offered>,
     /// Those who come with an account, by session.
     pub members: BTreeMap<u64, Member>,
+    /// What one point pays, where points are spent.
+    pub point_value: Option<Decimal>,
     /// What is left of both for good.
     pub left: Left,
     /// Who was told first of what streams tell.
@@ -181,6 +202,7 @@ impl Run {
             room: None,
             coupons: Vec::new(),
             members: BTreeMap::new(),
+            point_value: None,
             left: Left::default(),
             first_told: FirstTold::default(),
             charge_log: Ledger::default(),
@@ -210,6 +232,7 @@ impl Run {
                 code: self.coupons[carried.coupon].code.clone(),
                 discount: carried.discount,
             }),
+            points: cart.points.clone(),
             key: key.map(ToOwned::to_owned),
         };
         if let Err(error) = journal.keep(&promise) {

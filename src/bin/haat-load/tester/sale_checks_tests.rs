@@ -26,6 +26,7 @@ fn order(number: u32, person: u64, quantity: u32, status: Status) -> OrderFacts 
                 sale_id: Some("sale_1".into()),
             }],
             coupons: Vec::new(),
+            points: None,
             sums: Sums::of_goods(&total),
         }),
         id,
@@ -34,6 +35,7 @@ fn order(number: u32, person: u64, quantity: u32, status: Status) -> OrderFacts 
         wholesale: false,
         lines: vec![Line { sku: 0, quantity }],
         coupon: None,
+        points: None,
         told: status,
         charges: None,
     }

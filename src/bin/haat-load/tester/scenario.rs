@@ -11,6 +11,7 @@ use super::arrivals::{Spacing, Stage};
 use super::coupon::Coupon;
 use super::members::{self, Wholesale};
 use super::people::People;
+use super::points::Points;
 use super::room;
 use super::sale::Sale;
 use super::stats::Call;
@@ -61,6 +62,9 @@ pub struct Shop {
     /// Every session puts its code into its cart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coupon: Option<Coupon>,
+    /// Everybody comes with an account, has points and pays with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Points>,
     /// There is a price for wholesale buyers, and some come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wholesale: Option<Wholesale>,
@@ -72,7 +76,7 @@ pub struct Shop {
 impl Shop {
     /// Whether some of those who come have accounts.
     pub fn has_members(&self) -> bool {
-        self.wholesale.is_some() || self.accounts.0 > 0.0
+        self.wholesale.is_some() || self.points.is_some() || self.accounts.0 > 0.0
     }
 
     /// Who comes, where it matters.
@@ -93,6 +97,7 @@ impl Default for Shop {
             currency: "BDT".into(),
             sale: None,
             coupon: None,
+            points: None,
             wholesale: None,
             accounts: Share::default(),
         }
@@ -471,9 +476,10 @@ impl Scenario {
         self.steps.iter().any(|step| matches!(step, Step::Fill { beforehand: true, .. }))
     }
 
-    /// Whether a session may have sent its checkout twice at once, and so have two connections.
+    /// Whether a session may have sent its checkout twice at once, or those of two carts, and so have two connections.
     pub fn doubles(&self) -> bool {
-        self.steps
+        let two_carts = self.shop.points.as_ref().is_some_and(|points| points.twice.0 > 0.0);
+        two_carts || self.steps
             .iter()
             .any(|step| matches!(step, Step::CheckOut { retry, retry_when: RetryWhen::AtOnce, .. } if retry.0 > 0.0))
     }
@@ -504,6 +510,9 @@ impl Scenario {
         }
         if let Some(coupon) = &shop.coupon {
             coupon.validate(shop)?;
+        }
+        if let Some(points) = &shop.points {
+            points.validate(shop)?;
         }
         if let Some(wholesale) = &shop.wholesale {
             wholesale.validate()?;

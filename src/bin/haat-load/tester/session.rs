@@ -9,6 +9,7 @@ use super::buyer::{
     set_line,
 };
 use super::client::{Ask, Caller};
+use super::points;
 use super::room::{self, Waiting};
 use super::run::{Cart, Run, Told, rest_until};
 use super::sale::ComesAgain;
@@ -31,6 +32,16 @@ struct Visit {
     /// When its checkout was meant to be sent.
     checkout_due: Option<Instant>,
     polled: bool,
+}
+
+impl Visit {
+    /// It has an order.
+    fn came_to(&mut self, caller: &Caller, placed: Placed, due: Instant) {
+        if placed.status.is_settled() {
+            caller.recorder().note(Call::ToTheEnd, due.elapsed());
+        }
+        self.placed = Some(placed);
+    }
 }
 
 /// One buyer from the first step to the last, due at this moment; gives the outcome in words, or nothing when only the checks at the end
@@ -186,7 +197,8 @@ async fn one(
             visit.checkout_due = Some(due);
             let key = (*key || twice).then(new_key);
             let address = run.scenario.shop.people().map(|people| people.address(visit.number));
-            let body = run.bodies.paid_with(declined, address);
+            let with_points = cart.points.as_ref().map(|points| points.wanted);
+            let body = run.bodies.paid_with(declined, address, with_points);
             let Ok(ask) = body.and_then(|body| checkout_ask(&cart, body, key, *wait)) else {
                 return Err(Stop::Unexpected(Call::Checkout));
             };
@@ -194,10 +206,17 @@ async fn one(
                 waiting.may_be_out();
             }
             // On the heap: few do it, and the state of all waits for them otherwise.
-            let placed = match (twice, retry_when) {
-                (false, _) => checkout(run, caller, &cart, &ask, due).await,
-                (true, RetryWhen::AtOnce) => Box::pin(check_out_twice(run, caller, &cart, &ask, due)).await,
-                (true, RetryWhen::Afterwards) => Box::pin(check_out_again(run, caller, &cart, &ask, due)).await,
+            let placed = match (points::other_cart(run, visit.number, &cart), twice, retry_when) {
+                (Some(other), ..) => {
+                    let placed;
+                    (cart, placed) = Box::pin(points::check_out_both(run, caller, (cart, &ask), other, due)).await;
+                    visit.cart = Some(cart);
+                    visit.came_to(caller, placed?, due);
+                    return Ok(());
+                }
+                (None, false, _) => checkout(run, caller, &cart, &ask, due).await,
+                (None, true, RetryWhen::AtOnce) => Box::pin(check_out_twice(run, caller, &cart, &ask, due)).await,
+                (None, true, RetryWhen::Afterwards) => Box::pin(check_out_again(run, caller, &cart, &ask, due)).await,
             };
             let placed = match placed {
                 Err(stop @ Stop::Refused(_)) => {
@@ -208,14 +227,10 @@ async fn one(
                 }
                 placed => placed,
             };
-            if let Err(Stop::GaveUp(_) | Stop::Unexpected(_)) = placed {
-                locked(&run.charge_log.unsure).push(cart);
+            if let Err(stop) = &placed {
+                points::note(run, &cart, stop);
             }
-            let placed = placed?;
-            if placed.status.is_settled() {
-                caller.recorder().note(Call::ToTheEnd, due.elapsed());
-            }
-            visit.placed = Some(placed);
+            visit.came_to(caller, placed?, due);
         }
         Step::Poll { every, up_to, patience, .. } => {
             began.thought(run, random).await?;

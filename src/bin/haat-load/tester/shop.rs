@@ -14,6 +14,7 @@ use super::copy::Prepared;
 use super::coupon;
 use super::http1::dial;
 use super::members;
+use super::points;
 use super::room;
 use super::run::Run;
 use super::sale;
@@ -102,7 +103,7 @@ pub async fn open(run: &mut Run, prepared: Option<Prepared>) -> anyhow::Result<(
     }
     run.members = members::sign_up(&mut desk, run).await?;
     run.skus = skus;
-    Ok(())
+    points::open(&mut desk, run).await
 }
 
 /// The back office: calls that must succeed, one after the other.
@@ -206,6 +207,23 @@ impl Desk {
     /// A POST of somebody who is not known yet.
     pub async fn public<T: DeserializeOwned>(&mut self, path: &str, body: &serde_json::Value) -> anyhow::Result<T> {
         let ask = Ask::post(path.to_owned(), None, Bytes::from(serde_json::to_vec(body)?))?;
+        self.must(&ask).await
+    }
+
+    /// A PUT of a table over the version that was read.
+    pub async fn put<T: DeserializeOwned>(
+        &mut self,
+        path: String,
+        version: u64,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<T> {
+        let ask = Ask::put(path, self.admin.as_ref(), Bytes::from(serde_json::to_vec(body)?))?;
+        self.must(&Ask { if_match: Some(version), ..ask }).await
+    }
+
+    /// A PUT.
+    pub async fn set<T: DeserializeOwned>(&mut self, path: String, body: &serde_json::Value) -> anyhow::Result<T> {
+        let ask = Ask::put(path, self.admin.as_ref(), Bytes::from(serde_json::to_vec(body)?))?;
         self.must(&ask).await
     }
 

@@ -100,9 +100,10 @@ fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
                 discount: told.discount,
             });
             let (id, bearer, person) = (promise.cart.clone(), admin.clone(), promise.person);
+            let points = promise.points.clone();
             orders.push(Told {
                 id: promise.order.clone(),
-                cart: Arc::new(Cart { id, bearer, wholesale: false, person, lines, coupon, entry: None }),
+                cart: Arc::new(Cart { id, bearer, wholesale: false, person, lines, coupon, points, entry: None }),
                 status: Status::Unknown,
             });
             orders.len() - 1
@@ -129,6 +130,7 @@ mod tests {
             status,
             lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
             coupon: None,
+            points: None,
             key: key.map(Into::into),
         }
     }

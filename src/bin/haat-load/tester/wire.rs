@@ -80,6 +80,9 @@ pub struct OrderFull {
     /// Its coupons.
     #[serde(default)]
     pub coupons: Vec<OrderCoupon>,
+    /// Its points, where it has to do with any.
+    #[serde(default)]
+    pub points: Option<OrderPoints>,
     /// What its total is made of.
     #[serde(flatten)]
     pub sums: Sums,
@@ -125,6 +128,17 @@ pub struct OrderCoupon {
     pub code: String,
     /// What it takes off.
     pub amount: Money,
+}
+
+/// The points of an order.
+#[derive(Deserialize)]
+pub struct OrderPoints {
+    /// With how many it is paid.
+    pub spent: i64,
+    /// What they pay.
+    pub value: Money,
+    /// How many of them came back.
+    pub restored: i64,
 }
 
 /// A line of an order as the checks read it.
@@ -195,6 +209,26 @@ pub struct CouponOfShop {
     pub amount_used: Option<Money>,
 }
 
+/// What a customer has of points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct PointsOfCustomer {
+    /// What can be spent.
+    pub available: i64,
+    /// What is held for orders that are not paid.
+    pub held: i64,
+    /// What was taken back and was not there any more.
+    pub debt: i64,
+}
+
+/// The shop's programme of points.
+#[derive(Deserialize)]
+pub struct LoyaltyOfShop {
+    /// How often it was written; 0 while the shop has none.
+    pub version: u64,
+    /// What one point pays, once for each currency.
+    pub point_values: Vec<Money>,
+}
+
 /// A SKU as anyone reads it.
 #[derive(Deserialize)]
 pub struct SkuPublic {
@@ -227,6 +261,15 @@ pub struct Stock {
 pub struct Made {
     /// The new id.
     pub id: String,
+}
+
+/// A cart, by what may be done with it.
+#[derive(Deserialize)]
+pub struct CartState {
+    /// `cart_…`
+    pub id: String,
+    /// One that is not `open` has an order that may be paid yet.
+    pub status: String,
 }
 
 /// An answer that says nothing more.

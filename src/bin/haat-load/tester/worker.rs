@@ -163,6 +163,7 @@ impl Crowd {
             split_twins: std::mem::take(&mut *locked(&charge_log.split_twins)),
             turned_away: std::mem::take(&mut *locked(&charge_log.turned_away)),
             without_coupon: std::mem::take(&mut *locked(&charge_log.without_coupon)),
+            without_points: std::mem::take(&mut *locked(&charge_log.without_points)),
             places: std::mem::take(&mut *locked(&charge_log.places)),
         }
     }
