@@ -39,7 +39,8 @@ impl PointsTold {
     /// Nothing where there are none.
     pub fn of(facts: &Facts, refused: u64) -> Option<Self> {
         let paid = || seen(facts).filter(|(_, order)| is_paid(order.status)).map(|(_, order)| spent(order));
-        let told = PointsTold { orders: paid().filter(|spent| *spent > 0).count() as u64, spent: paid().sum(), refused };
+        let told =
+            PointsTold { orders: paid().filter(|spent| *spent > 0).count() as u64, spent: paid().sum(), refused };
         (!facts.points.is_empty()).then_some(told)
     }
 }
@@ -147,7 +148,11 @@ fn within_what_was_given(facts: &Facts) -> Check {
         .filter(|(points, spent)| *spent > points.given || *spent < 0)
         .map(|(points, spent)| format!("{} has spent {spent} of {}", points.customer, points.given))
         .collect();
-    let counted = format!("{} customers, {} of them have spent some", facts.points.len(), paid.values().filter(|spent| **spent > 0).count());
+    let counted = format!(
+        "{} customers, {} of them have spent some",
+        facts.points.len(),
+        paid.values().filter(|spent| **spent > 0).count()
+    );
     Check::new("nobody spends more points than they were given", counted, &wrong)
 }
 
@@ -173,7 +178,11 @@ fn as_its_checkout_asked(facts: &Facts) -> Check {
             right += 1;
         }
     }
-    Check::new("every order has the points of its checkout, at their value", format!("{right} of {} orders", right + wrong.len()), &wrong)
+    Check::new(
+        "every order has the points of its checkout, at their value",
+        format!("{right} of {} orders", right + wrong.len()),
+        &wrong,
+    )
 }
 
 /// Orders that are live or paid hold or have spent what they have of points: of the same points no two orders have any.
@@ -217,7 +226,8 @@ fn refused_only_for_want(facts: &Facts) -> Option<Check> {
         let Some(points) = facts.points.iter().find(|points| points.customer == wanting.customer) else { return false };
         // Of those that have ended, too: until then they held what they wanted.
         let others = seen(facts).filter(|(order, _)| {
-            order.cart != wanting.cart && order.points.as_ref().is_some_and(|points| points.customer == wanting.customer)
+            order.cart != wanting.cart
+                && order.points.as_ref().is_some_and(|points| points.customer == wanting.customer)
         });
         let taken: i64 = others.map(|(_, seen)| seen.points.as_ref().map_or(0, |points| points.spent)).sum();
         wanting.wanted > points.given - taken - points.unsure

@@ -101,7 +101,11 @@ impl Bodies {
             _ => None,
         });
         let token = token.unwrap_or("tok_approve");
-        Ok(Bodies { token: token.to_owned(), pays: body(token, ANYBODY, None)?, declined: body(DECLINED, ANYBODY, None)? })
+        Ok(Bodies {
+            token: token.to_owned(),
+            pays: body(token, ANYBODY, None)?,
+            declined: body(DECLINED, ANYBODY, None)?,
+        })
     }
 
     /// The one that pays or the other, of this address and with so many points where these matter.

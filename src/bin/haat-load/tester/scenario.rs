@@ -479,9 +479,10 @@ impl Scenario {
     /// Whether a session may have sent its checkout twice at once, or those of two carts, and so have two connections.
     pub fn doubles(&self) -> bool {
         let two_carts = self.shop.points.as_ref().is_some_and(|points| points.twice.0 > 0.0);
-        two_carts || self.steps
-            .iter()
-            .any(|step| matches!(step, Step::CheckOut { retry, retry_when: RetryWhen::AtOnce, .. } if retry.0 > 0.0))
+        two_carts
+            || self.steps.iter().any(
+                |step| matches!(step, Step::CheckOut { retry, retry_when: RetryWhen::AtOnce, .. } if retry.0 > 0.0),
+            )
     }
 
     /// Whether a session checks out, and whether it then looks how that ends.

@@ -197,3 +197,25 @@ fn a_line_is_waited_in_where_there_is_one() {
         assert!(format!("{refused:#}").contains(said), "{refused:#} does not say {said}");
     }
 }
+
+#[test]
+fn points_are_read_with_their_default_and_need_one_address_each() {
+    let points = SALE.replace("sale = { allotment = 500, limit = 2, aliases = 3 }", "points = { each = 500 }");
+    let few = points.replace("rate = 100, for = \"1m\"", "sessions = 100, for = \"1m\"");
+    let few = few.replace("to = 100, for = \"10s\"", "to = 10, for = \"10s\"");
+    let scenario = Scenario::parse(&few).expect("a scenario");
+    assert_eq!(scenario.shop.points, Some(Points { each: 500, twice: Share(0.0) }));
+    assert!(scenario.shop.has_members() && !scenario.doubles());
+    let twice = Scenario::parse(&few.replace("each = 500", "each = 500, twice = \"20%\"")).expect("a scenario");
+    assert!(twice.doubles(), "two carts are checked out on two connections");
+    for (from, to, said) in [
+        ("each = 500", "each = 0", "each is given from 1 to 1,000,000,000"),
+        ("points =", "coupon = { uses = 5, aliases = 3 }\npoints =", "give no aliases"),
+        ("points =", "accounts = \"10%\"\npoints =", "leave accounts out"),
+        ("sessions = 500", "sessions = 5000", "more than 2000"),
+    ] {
+        assert!(few.contains(from), "{from}");
+        let refused = Scenario::parse(&few.replace(from, to)).expect_err(said);
+        assert!(format!("{refused:#}").contains(said), "{refused:#} does not say {said}");
+    }
+}
