@@ -13,6 +13,8 @@ mod coupons;
 mod kept;
 #[path = "model/parcels.rs"]
 mod parcels;
+#[path = "model/points.rs"]
+mod points;
 #[path = "support/random.rs"]
 mod random;
 #[path = "model/refunds.rs"]

@@ -46,8 +46,18 @@ impl<E: Keeps + Checks + Debug> Kept<E> {
 
     /// Asks it, and gives what it recorded.
     pub fn ask(&mut self, command: &E::Command, now: Timestamp) -> Result<Vec<E::Event>, Reject> {
+        self.ask_who_knows(command, &Knowledge::NOTHING, now)
+    }
+
+    /// [`Kept::ask`], of one that knows this.
+    pub fn ask_who_knows(
+        &mut self,
+        command: &E::Command,
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<E::Event>, Reject> {
         self.entity.heard(command, now);
-        let events = self.entity.decide(command, &Knowledge::NOTHING, now)?;
+        let events = self.entity.decide(command, knowledge, now)?;
         for event in &events {
             self.since.push((now, serde_json::to_string(event).expect("an event can be written")));
             self.entity.apply(event, now);
