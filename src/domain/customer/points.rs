@@ -460,7 +460,8 @@ impl Points {
                 events.push(PointEvent::PointsRestored { order, credit: id, lots, expired });
             }
             if taken_back > 0 || (expires_at.is_none() && posting.bought != 0) {
-                let bought = bought(posting.bought);
+                // What is bought counts with what is earned, where something is.
+                let bought = if expires_at.is_none() { bought(posting.bought) } else { None };
                 events.push(PointEvent::PointsTakenBack { order, credit: id, points: taken_back, bought });
             }
         }
@@ -663,3 +664,6 @@ fn take_last(spent: &mut Vec<PointLot>, points: i64, now: Timestamp) -> Vec<Poin
     }
     taken
 }
+
+#[cfg(test)]
+mod tests;

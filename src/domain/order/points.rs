@@ -331,7 +331,8 @@ impl Body {
             value: points.spent.saturating_mul(points.value),
             restored: points.restored(points.worth_back),
             earned: money::sum(points.earned.iter().map(|earned| earned.points)),
-            pending: points.earns.as_deref().filter(|_| !self.status.is_end()).map_or(0, to_come),
+            // Of what is not paid nobody knows whether it ever is.
+            pending: points.earns.as_deref().filter(|_| self.is_sold() && !self.status.is_end()).map_or(0, to_come),
         }
     }
 
@@ -345,12 +346,10 @@ impl Body {
         let is_twice = |(at, earned): (usize, &EarnedShare)| {
             earned.points < 0 || points.earned[..at].iter().any(|other| other.vendor == earned.vendor)
         };
-        // What is taken is said before the bill, and asked for after it.
-        let is_priced = self.points_party().is_none_or(|with| self.leg(with).is_some());
-        let billed = self.billed_points();
         points.spent < 0
             || !(0..=worth).contains(&points.worth_back)
-            || (billed != worth && (is_priced || billed != 0))
+            // Its bill is recorded with the number of its points, after it.
+            || ((self.bill.is_some() || self.phase != Phase::Gathering) && self.billed_points() != worth)
             || points.earned.iter().enumerate().any(is_twice)
     }
 
