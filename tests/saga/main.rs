@@ -17,6 +17,7 @@ mod merges;
 mod months;
 mod payments;
 mod phases;
+mod points;
 mod steps;
 mod stuck;
 
