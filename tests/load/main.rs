@@ -440,6 +440,53 @@ async fn an_account_is_one_person_with_its_other_addresses() {
     }
 }
 
+/// Sixty customers pay with points, twelve of them with the same points in two carts at once: every point given is there or spent once, and who is
+/// refused for want of them has another order that has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_are_spent_once_also_by_who_has_two_carts() {
+    let stage = Stage::new().await;
+    let shop = "stock = 300\npoints = { each = 500, twice = \"20%\" }";
+    let scenario = SALE.replace("stock = 30", shop).replace("abandon = \"10%\"", "decline = \"10%\"");
+    let scenario = scenario.replace("sessions = 60", "sessions = 20");
+    let (code, said) = run(stage.load(&scenario, &["--processes", "2"])).await;
+    assert_eq!(code, Some(0), "{said}");
+    let summary = stage.summary();
+    let (told, refused) = (&summary["points"], summary["refusals"]["points_insufficient"].as_u64());
+    assert_eq!(told["refused"].as_u64(), refused, "{said}");
+    assert!((1..=12).contains(&refused.unwrap_or_default()), "{said}");
+    assert!(told["orders"].as_u64() >= summary["outcomes"]["paid"].as_u64(), "{said}");
+    let spent = told["spent"].as_i64().expect("a number");
+    let checks = summary["checks"].as_array().expect("checks");
+    let said_of = |name: &str| {
+        let check = checks.iter().find(|check| check["name"] == name).expect("a check");
+        assert_eq!(check["ok"], true, "{said}");
+        check["said"].as_str().expect("words")
+    };
+    let counted = format!("given 30000, available {}, held 0, spent {spent} in paid orders", 30_000 - spent);
+    assert_eq!(said_of("every point given is available, held or spent in a paid order"), counted);
+    assert_eq!(said_of("no points are held once all orders are over"), "held 0 of 60 customers");
+    let twice = said_of("the same points in two carts are spent once");
+    assert!(twice.starts_with("12 customers with two carts, "), "{twice}");
+    for name in [
+        "every order has the points of its checkout, at their value",
+        "nobody spends more points than they were given",
+        "too few points means that another order has them",
+        "every bill adds up",
+    ] {
+        said_of(name);
+    }
+    let (code, said) = run(stage.load(&scenario, &["--sku", "sku_1"])).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("leave --sku out"), "{said}");
+    // The journal tells with how many points each order was to be paid.
+    let mut verify = stage.command();
+    verify.arg("--verify").arg(stage.path("told.jsonl"));
+    let (code, said) = run(verify).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("{spent} in paid orders: ok")), "{said}");
+    stage.server.stop().await;
+}
+
 /// A crowd that rests far longer than any test takes.
 fn resting() -> String {
     SALE.replace("think = \"100ms\"", "think = \"1h\"").replace("stock = 30", "stock = 100")
