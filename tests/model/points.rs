@@ -668,11 +668,10 @@ fn act(customer: &mut Judged<'_>, model: &mut Model, what: &Do) -> Result<(), Te
                 None if is_utc => FOR_EVER,
                 None => Model::end_of_day(now, i64::from(EXPIRES_DAYS)),
             };
+            model.count("given", *points);
             if *points > 0 {
-                model.count("earned", *points);
                 model.come_in(vec![Lot { ends, longer: false, points: *points }]);
             } else {
-                model.count("taken back", -points);
                 model.go(-points);
             }
             tally.count(if model.debt > 0 { "who owes" } else { "who owes nothing" });
@@ -757,15 +756,16 @@ fn compare(customer: &mut Judged<'_>, model: &Model) -> Result<(), TestCaseError
     prop_assert_eq!(merged(lots), merged(model.alive()), "what they have");
     let totals = own.totals();
     let over: i64 = model.lots.iter().filter(|lot| lot.ends <= model.now).map(|lot| lot.points).sum();
-    let told = [totals.earned, totals.restored, totals.spent, totals.expired + unrecorded, totals.taken_back];
-    let sums = ["earned", "restored", "spent", "expired", "taken back"].map(|what| model.sum(what));
-    prop_assert_eq!(told, [sums[0], sums[1], sums[2], sums[3] + over, sums[4]], "what came and went");
+    let (expired, given) = (totals.expired + unrecorded, totals.given);
+    let told = [totals.earned, totals.restored, totals.spent, expired, totals.taken_back, given];
+    let sums = ["earned", "restored", "spent", "expired", "taken back", "given"].map(|what| model.sum(what));
+    prop_assert_eq!(told, [sums[0], sums[1], sums[2], sums[3] + over, sums[4], sums[5]], "what came and went");
     prop_assert_eq!(own.debt(), model.debt);
     prop_assert!(own.debt() == 0 || own.active() == 0, "nobody who owes has any");
     let holds: i64 = model.orders.values().flat_map(|told| &told.held).map(|lots| all(lots)).sum();
     prop_assert_eq!(own.held(), holds);
     prop_assert_eq!(
-        i128::from(totals.earned) + i128::from(totals.restored) + i128::from(own.debt()),
+        i128::from(totals.earned) + i128::from(given) + i128::from(totals.restored) + i128::from(own.debt()),
         i128::from(totals.spent + totals.expired + totals.taken_back) + i128::from(own.active() + own.held())
     );
     let view = customer.view();

@@ -236,7 +236,6 @@ struct Play<'a> {
     wanted: i64,
     /// What the staff gave and took.
     given: i64,
-    taken: i64,
     /// What each share has earned, when it did.
     earned: BTreeMap<VendorId, i64>,
     /// The shares of which shipping came back.
@@ -321,7 +320,6 @@ impl<'a> Play<'a> {
             price: 0,
             wanted: 0,
             given: 0,
-            taken: 0,
             earned: BTreeMap::new(),
             besides: BTreeSet::new(),
             terms,
@@ -437,7 +435,7 @@ impl<'a> Play<'a> {
     fn give(&mut self, points: i64, lives: Option<i64>) {
         let expires_at = lives.map(|lives| at(self.now + lives * DAY));
         self.hear(&PointCommand::GivePoints { by: SHOP, points, reason: GivenFor::Correction, expires_at });
-        if points > 0 { self.given += points } else { self.taken -= points }
+        self.given += points;
     }
 
     fn view(&self) -> OrderView {
@@ -873,8 +871,8 @@ impl<'a> Play<'a> {
         assert_eq!(points.held(), 0, "nothing is held any more");
         assert_eq!(totals.spent, if settled { view.points.spent } else { 0 });
         assert_eq!(totals.restored, if settled { view.points.restored } else { 0 });
-        assert_eq!(totals.earned, self.given + earned);
-        assert_eq!(totals.taken_back, self.taken + earned - if settled { view.points.earned } else { 0 });
+        assert_eq!((totals.earned, totals.given), (earned, self.given));
+        assert_eq!(totals.taken_back, earned - if settled { view.points.earned } else { 0 });
         let written = serde_json::to_value(&self.customer.entity).expect("it can be written");
         assert!(written["points"]["committed"].is_null() && written["points"]["posted"].is_null(), "{written}");
         if self.terms.tiers && settled && self.now - BEGIN < 300 * DAY {

@@ -127,7 +127,7 @@ impl Saver {
             None => Some(some).filter(|_| !sees),
             Some(has) => Some(*chance.pick(&[has, has, has / 2, has + 1, 2 * has + 10])).filter(|points| *points > 0),
         };
-        points.map(|points| PointsWanted { points, beside })
+        points.map(|points| PointsWanted { points, beside, alone: false })
     }
 
     async fn check_out(&mut self, cart: CartId) {

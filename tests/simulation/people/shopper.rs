@@ -350,8 +350,11 @@ impl Shopper {
             phone: None,
         };
         let has_account = matches!(by, Principal::Customer(_));
-        let points = (has_account && self.points.per_mille(400))
-            .then(|| PointsWanted { points: self.points.between(1, 40) as i64, beside: self.agreed.is_none() });
+        let points = (has_account && self.points.per_mille(400)).then(|| PointsWanted {
+            points: self.points.between(1, 40) as i64,
+            beside: self.agreed.is_none(),
+            alone: false,
+        });
         let (mail_key, keys) = (Some(mail_key_of(address)), key_of_account(by));
         let details = CheckoutRequest {
             shipping: Vec::new(),

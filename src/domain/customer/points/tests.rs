@@ -58,8 +58,8 @@ fn does(points: &mut Points, step: Step, now: i64) -> Result<usize, Reject> {
 
 type Lots = &'static [(i64, bool, i64)];
 
-/// What happened and when; what they have then, what is held, what they owe; what was earned, restored, spent, expired and taken back.
-type Story = (&'static str, &'static [(i64, Step)], Lots, (i64, i64), [i64; 5]);
+/// What happened and when; what they have then, what is held, what they owe; what was earned, given, restored, spent, expired and taken back.
+type Story = (&'static str, &'static [(i64, Step)], Lots, (i64, i64), [i64; 6]);
 
 const STORIES: &[Story] = &[
     (
@@ -67,7 +67,7 @@ const STORIES: &[Story] = &[
         &[(1, Step::Give(10, 500)), (1, Step::Give(10, 300)), (2, Step::Hold(1, 15))],
         &[(500, false, 5)],
         (15, 0),
-        [20, 0, 0, 0, 0],
+        [0, 20, 0, 0, 0, 0],
     ),
     (
         "an echo holds nothing more, nor what is spent",
@@ -81,21 +81,21 @@ const STORIES: &[Story] = &[
         ],
         &[(500, false, 20)],
         (0, 0),
-        [30, 0, 10, 0, 0],
+        [0, 30, 0, 10, 0, 0],
     ),
     (
         "what was released comes back as it was",
         &[(1, Step::Give(10, 500)), (2, Step::Hold(1, 10)), (3, Step::Release(1)), (4, Step::Release(1))],
         &[(500, false, 10)],
         (0, 0),
-        [10, 0, 0, 0, 0],
+        [0, 10, 0, 0, 0, 0],
     ),
     (
         "what expired while it was held lives a day longer",
         &[(1, Step::Give(10, 500)), (2, Step::Hold(1, 10)), (600, Step::Tick), (700, Step::Release(1))],
         &[(700 + DAY, true, 10)],
         (0, 0),
-        [10, 0, 0, 0, 0],
+        [0, 10, 0, 0, 0, 0],
     ),
     (
         "once",
@@ -108,14 +108,14 @@ const STORIES: &[Story] = &[
         ],
         &[],
         (0, 0),
-        [10, 0, 0, 10, 0],
+        [0, 10, 0, 0, 10, 0],
     ),
     (
         "what is not used in time is gone",
         &[(1, Step::Give(10, 500)), (1, Step::Give(5, 501)), (500, Step::Tick)],
         &[(501, false, 5)],
         (0, 0),
-        [15, 0, 0, 10, 0],
+        [0, 15, 0, 0, 10, 0],
     ),
     (
         "what is missing is owed, and paid first by what comes in",
@@ -127,7 +127,7 @@ const STORIES: &[Story] = &[
         ],
         &[(700, false, 3)],
         (0, 0),
-        [23, 0, 0, 0, 20],
+        [13, -10, 0, 0, 0, 0],
     ),
     (
         "also by what is released",
@@ -139,7 +139,7 @@ const STORIES: &[Story] = &[
         ],
         &[(500, false, 50)],
         (0, 0),
-        [100, 0, 0, 0, 50],
+        [0, 100, 0, 0, 0, 50],
     ),
     (
         "and by what comes back of what was spent",
@@ -152,7 +152,7 @@ const STORIES: &[Story] = &[
         ],
         &[(500, false, 2)],
         (0, 0),
-        [10, 6, 10, 0, 4],
+        [0, 6, 6, 10, 0, 0],
     ),
     (
         "a posting counts once",
@@ -166,7 +166,7 @@ const STORIES: &[Story] = &[
         ],
         &[(500, false, 6)],
         (0, 0),
-        [9, 0, 0, 0, 3],
+        [9, 0, 0, 0, 0, 3],
     ),
     (
         "those that expire last come back first, and what expired lives a day",
@@ -180,7 +180,7 @@ const STORIES: &[Story] = &[
         ],
         &[(900, false, 10), (401 + DAY, true, 5)],
         (0, 0),
-        [20, 15, 20, 0, 0],
+        [0, 20, 15, 20, 0, 0],
     ),
     (
         "also when nobody remembers it",
@@ -193,7 +193,7 @@ const STORIES: &[Story] = &[
         ],
         &[(401 + DAY, true, 10), (10 * DAY, false, 1)],
         (0, 0),
-        [11, 10, 10, 0, 0],
+        [0, 11, 10, 10, 0, 0],
     ),
     (
         "but not what has lived for that day, whatever happened meanwhile",
@@ -211,7 +211,7 @@ const STORIES: &[Story] = &[
         ],
         &[(12 * DAY, false, 1)],
         (0, 0),
-        [22, 10, 20, 11, 0],
+        [0, 22, 10, 20, 11, 0],
     ),
 ];
 
@@ -228,8 +228,8 @@ fn points_come_and_go_as_the_table_says() {
             points.lots().map(|lot| (lot.expires_at.as_millis(), lot.extended, lot.points)).collect();
         assert_eq!(has, *lots, "{name}");
         assert_eq!((points.held(), points.debt()), (*held, *debt), "{name}");
-        let PointTotals { earned, restored, spent, expired, taken_back } = points.totals();
-        assert_eq!([earned, restored, spent, expired, taken_back], *totals, "{name}");
+        let PointTotals { earned, restored, spent, expired, taken_back, given } = points.totals();
+        assert_eq!([earned, given, restored, spent, expired, taken_back], *totals, "{name}");
     }
 }
 
