@@ -221,6 +221,8 @@ struct Told {
     settled: bool,
     /// What of what it has earned was not taken back.
     earned: i64,
+    /// For how much was bought by it, that was not given back.
+    bought: i64,
     /// What of what it has spent it has not said to come back.
     to_restore: i64,
     said: Vec<(Posting, Currency)>,
@@ -270,6 +272,7 @@ impl Model {
             released: false,
             settled: false,
             earned: 0,
+            bought: 0,
             to_restore: 0,
             said: Vec::new(),
             arrived: BTreeSet::new(),
@@ -624,8 +627,9 @@ fn act(customer: &mut Judged<'_>, model: &mut Model, what: &Do) -> Result<(), Te
             of.earned += earned;
             let bought = match ends {
                 Some(_) => news.bought,
-                None => -news.bought,
+                None => -news.bought.min(of.bought),
             };
+            of.bought += bought;
             if ends.is_none() && restored == 0 && taken_back == 0 && bought == 0 {
                 return Ok(());
             }

@@ -220,11 +220,11 @@ impl Life {
         let knowledge = Knowledge { prices: &self.prices, ..Knowledge::NOTHING };
         self.customer.heard(&command, NOW);
         let told = self.customer.decide(&command, &knowledge, NOW);
-        let answer = self.customer.respond(&command, told.as_ref().map(|_| ()));
         for event in told.iter().flatten() {
             self.customer.apply(event, NOW);
             self.customer.check().unwrap();
         }
+        let answer = self.customer.respond(&command, told.as_ref().map(|_| ()));
         self.records += usize::from(told.is_ok_and(|events| !events.is_empty()));
         match answer? {
             Message::Order { command, .. } => Some(command),
@@ -365,7 +365,7 @@ fn what_is_paid_with_points_alone_is_paid_at_once() {
     assert_eq!(life.steps(), [Step::Commit, Step::SpendPoints, Step::Close], "nobody is asked for money");
     life.settle();
     let view = life.view();
-    assert_eq!((view.status, view.payment_status), (OrderStatus::Paid, PaymentStatus::Paid));
+    assert_eq!((view.status, view.payment_status), (OrderStatus::Paid, PaymentStatus::Captured));
     assert_eq!((view.amounts.total, view.points.spent, view.points.value), (0, 200, 200));
     // All of it is cancelled: it was paid, so it is given back.
     let id = CreditId::from_uuid(Uuid::from_u128(50));

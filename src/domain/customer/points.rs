@@ -340,6 +340,8 @@ impl Points {
         self.totals == PointTotals::default()
             && self.holds.is_empty()
             && self.holds.remembered() == 0
+            && self.posted.is_empty()
+            && self.bought.is_empty()
             && self.standing.is_none()
     }
 
