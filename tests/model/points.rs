@@ -858,6 +858,6 @@ fn the_points_of_a_customer_agree_with_the_model() {
     };
     let shops = prop::sample::select(vec![Shop::Without, Shop::Plain, Shop::WithTiers, Shop::WithTiers]);
     let steps = (shops, prop::collection::vec(what(), 1..120));
-    TestRunner::new(config(1024)).run(&steps, run).unwrap_or_else(|why| panic!("{why}"));
+    TestRunner::new(config(512)).run(&steps, run).unwrap_or_else(|why| panic!("{why}"));
     tally.check(&DRAWN);
 }

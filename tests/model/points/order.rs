@@ -941,6 +941,6 @@ fn an_order_and_its_customer_agree_on_points() {
     };
     let steps =
         (terms(), prop::collection::vec(at_first(), 0..16), prop::collection::vec(later(), 1..50), any::<bool>());
-    TestRunner::new(config(1024)).run(&steps, run).unwrap_or_else(|why| panic!("{why}"));
+    TestRunner::new(config(512)).run(&steps, run).unwrap_or_else(|why| panic!("{why}"));
     tally.check(&DRAWN);
 }

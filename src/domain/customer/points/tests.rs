@@ -213,6 +213,22 @@ const STORIES: &[Story] = &[
         (0, 0),
         [0, 22, 10, 20, 11, 0],
     ),
+    (
+        "what is gone for good is not asked for again",
+        &[
+            (1, Step::Give(10, 300)),
+            (1, Step::Give(10, 900)),
+            (2, Step::Hold(1, 10)),
+            (400, Step::Release(1)),
+            (500, Step::Hold(2, 20)),
+            (501, Step::Spend(2)),
+            (2 * DAY, Step::Post(2, 1, None, 10, 0)),
+            (2 * DAY + 1, Step::Post(2, 2, None, 10, 0)),
+        ],
+        &[(3 * DAY + 1, true, 10)],
+        (0, 0),
+        [0, 20, 10, 20, 0, 0],
+    ),
 ];
 
 #[test]
