@@ -80,7 +80,7 @@ pub fn value_of(order: &OrderFull) -> Option<Decimal> {
 }
 
 /// The sums of the orders of each customer.
-fn by_customer<'a>(facts: &'a Facts, of: impl Fn(&OrderFull) -> i64) -> BTreeMap<&'a str, i64> {
+fn by_customer(facts: &Facts, of: impl Fn(&OrderFull) -> i64) -> BTreeMap<&str, i64> {
     let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     for (order, seen) in seen(facts) {
         if let Some(points) = &order.points {
@@ -95,7 +95,7 @@ fn paid_by_customer(facts: &Facts) -> BTreeMap<&str, i64> {
     by_customer(facts, |order| if is_paid(order.status) { spent(order) } else { 0 })
 }
 
-fn of<'a>(sums: &BTreeMap<&'a str, i64>, points: &PointFacts) -> i64 {
+fn of(sums: &BTreeMap<&str, i64>, points: &PointFacts) -> i64 {
     sums.get(&*points.customer).copied().unwrap_or_default()
 }
 
