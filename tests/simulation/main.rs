@@ -29,7 +29,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 185] = [
+const DRAWN: [&str; 184] = [
     // Points.
     "orders with points",
     "orders for want of points",
@@ -41,7 +41,6 @@ const DRAWN: [&str; 185] = [
     "points earned",
     "points expired",
     "points owed",
-    "tiers that changed",
     // What is paid at the door.
     "orders accepted without money",
     "collections at the door",

@@ -108,7 +108,7 @@ impl Promoter {
             starts_at,
             ends_at: starts_at.plus_millis(2_500 + chance.below(*chance.pick(&[10_000, 100_000, 500_000_000])) as i64),
             usage_limit: (counts && some(500)).then(|| chance.between(1, 5)),
-            limit_per_customer: (counts && some(500)).then(|| chance.between(1, 2) as u32),
+            limit_per_customer: (counts && some(750)).then(|| if chance.per_mille(800) { 1 } else { 2 }),
             budget: (counts && some(600)).then(|| self.minor(400, 4_000)),
             combines: some(700),
             restores_on: match self.made.len() % 5 {

@@ -350,7 +350,7 @@ impl Shopper {
             phone: None,
         };
         let has_account = matches!(by, Principal::Customer(_));
-        let points = (has_account && self.points.per_mille(400)).then(|| PointsWanted {
+        let points = (has_account && self.points.per_mille(100)).then(|| PointsWanted {
             points: self.points.between(1, 40) as i64,
             beside: self.agreed.is_none(),
             alone: false,
