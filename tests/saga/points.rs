@@ -159,7 +159,8 @@ impl Life {
         let line =
             CartLine { sku: sku(), vendor: vendor(), title: "Quilt".into(), quantity: 2, unit_price: 100, sale: None };
         let method = if wish.at_the_door { "cash_on_delivery" } else { "sandbox" };
-        let points = (wish.points > 0).then_some(PointsWanted { points: wish.points, beside: wish.beside });
+        let points =
+            (wish.points > 0).then_some(PointsWanted { points: wish.points, beside: wish.beside, alone: false });
         let at_door = wish.at_the_door.then(buyer);
         let placed = PlacedCoupon { coupon: coupon(), code: code(), serial: None };
         let placement = Placement {

@@ -427,6 +427,7 @@ mod tests {
             checkouts_per_second: None,
             settled_after_ms: None,
             outcomes: Default::default(),
+            points: None,
             refusals: Default::default(),
             errors: Default::default(),
             behind_p95_us: None,

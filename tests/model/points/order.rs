@@ -361,7 +361,7 @@ impl<'a> Play<'a> {
             unit_price: LINES[which].1,
             sale: None,
         };
-        let points = (wanted > 0).then_some(PointsWanted { points: wanted, beside: false });
+        let points = (wanted > 0).then_some(PointsWanted { points: wanted, beside: false, alone: false });
         let multiplier = self.terms.multiplier;
         let placement = Placement {
             cart: cart(),
