@@ -46,7 +46,7 @@ pub fn earns(full: bool) -> EarnTerms {
         worth: 100,
         after_days: 14,
         expires_days: 365,
-        zone: "Asia/Dhaka".into(),
+        zone: "Asia/Kolkata".into(),
     }
 }
 
