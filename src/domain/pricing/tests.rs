@@ -1,5 +1,7 @@
 //! Bills by hand, and what holds of every bill.
 
+mod points;
+
 use super::credit::{Credit, Creditable};
 use super::*;
 use crate::domain::buyer::Exemption;
@@ -133,6 +135,7 @@ struct Shop {
     postcode: Option<&'static str>,
     region: Option<&'static str>,
     points: i64,
+    point_value: i64,
 }
 
 impl Shop {
@@ -149,6 +152,7 @@ impl Shop {
             postcode: None,
             region: None,
             points: 0,
+            point_value: 1,
         }
     }
 
@@ -169,7 +173,7 @@ impl Shop {
             exempt: self.exempt,
             placed_at: PLACED_AT,
             points: self.points,
-            point_value: 1,
+            point_value: self.point_value,
         })?;
         assert_eq!(bill.is_wrong(), None, "{bill:#?}");
         let read: Bill = serde_json::from_str(&serde_json::to_string(&bill).unwrap()).unwrap();
@@ -508,23 +512,6 @@ fn the_row_with_the_region_goes_first_and_then_the_latest() {
     assert_eq!(rate(None, "bread", 0), (0, Some("zero_rated".into())));
     assert_eq!(rate(None, "books", 0), (0, Some(tax::NO_RATE.into())));
     assert_eq!(rate(None, "standard", -1), (0, Some(tax::NO_RATE.into())));
-}
-
-#[test]
-fn points_pay_of_no_part_more_than_is_to_be_paid() {
-    // 33.35 in three lines with a tax on top, and a line of 0.40.
-    let mut shop = Shop::of(vec![good(1, 1, 1, 40), good(2, 1, 1, 1_000), good(3, 2, 2, 1_000)]);
-    shop.shipping = ships([(2, vec![method(1, vec![zone(&["*"], &[], flat(300))])])]);
-    shop.points = 700;
-    let bill = shop.made();
-    assert_eq!((bill.total(), bill.points()), (3_340 - 700, 700));
-    // By what each share is to pay: 10.40 of 33.40 is 2.18, 23.00 is 4.82; the lines of the first by 0.40 and 10.00.
-    assert_eq!(bill.lines.iter().map(|line| line.points).collect::<Vec<_>>(), [8, 210, 419]);
-    assert_eq!(bill.shares[1].shipping_points, 63);
-    shop.points = i64::MAX;
-    let bill = shop.made();
-    assert_eq!((bill.total(), bill.points()), (0, 3_340));
-    assert!(!bill.is_plain());
 }
 
 #[test]
