@@ -104,6 +104,7 @@ impl Disk {
             let name = (*parts.get(world.chance("damages").below(parts.len() as u64) as usize)?).clone();
             self.damage.victims.insert(entity);
             self.damage.ever.insert(entity);
+            world.damages(entity);
             self.damage.parts.insert((entity, name.clone()));
             world.count("damaged snapshots");
             return Some(format!("part '{name}' of {entity}"));
@@ -123,6 +124,7 @@ impl Disk {
         };
         self.damage.victims.insert(entity);
         self.damage.ever.insert(entity);
+        world.damages(entity);
         self.damage.records.insert((entity, version), wound);
         world.count(match wound {
             Wound::Unreadable => "unreadable records",

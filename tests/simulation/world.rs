@@ -1,14 +1,14 @@
 //! What one simulated run shares: chance, time, the plan of what may go wrong, the trace, and the breaches found.
 
 use haat::adapters::clock::{Readings, SteadyClock};
-use haat::domain::ids::Kind;
+use haat::domain::ids::{EntityRef, Kind};
 use haat::domain::loyalty::{Programme, Tier, WHOLE};
 use haat::domain::money::{Currency, Money};
 use haat::domain::rows::Shapes;
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::Clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -293,6 +293,8 @@ pub struct World {
     doom: Mutex<Option<Doom>>,
     /// All programmes of points that the shop has had.
     programmes: Mutex<Vec<Programme>>,
+    /// The entities that were ever damaged, by their ids.
+    damaged: Mutex<BTreeSet<String>>,
 }
 
 impl World {
@@ -313,9 +315,20 @@ impl World {
             fuse: AtomicI64::new(-1),
             doom: Mutex::default(),
             programmes,
+            damaged: Mutex::default(),
         };
         world.note(format_args!("{:?}", world.plan));
         world
+    }
+
+    /// This entity is damaged from now on.
+    pub fn damages(&self, entity: EntityRef) {
+        lock(&self.damaged).insert(entity.to_string());
+    }
+
+    /// The entities that were ever damaged, by their ids.
+    pub fn damaged(&self) -> BTreeSet<String> {
+        lock(&self.damaged).clone()
     }
 
     /// The chance of one feature.

@@ -400,6 +400,7 @@ impl Judge for Book {
     fn batch(&self, replay: &Replay) {
         self.breach(lock(&self.accounts).unfounded());
         lock(&self.accounts).batches += 1;
+        lock(&self.accounts).damaged = self.world.damaged();
         take(&mut *lock(&self.touched)).into_iter().for_each(|entity| self.compare(replay, entity));
     }
 
