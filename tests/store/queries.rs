@@ -85,7 +85,7 @@ on_all_stores! {
             points_pending,
             ..of_customer(order_row(&format!("{number}"), at(number)), customer)
         };
-        let mut orders = vec![
+        let mut orders = [
             with(1, "Rahim", Some(7)),
             with(2, "Rahim", None),
             with(3, "Rahim", Some(5)),
