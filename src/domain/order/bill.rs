@@ -138,10 +138,13 @@ impl Body {
 
     /// What follows once all that was asked up to this stage is held: points are asked for, if it is to be paid with some, then the payment.
     fn after(&self, stage: Stage, total: i64, points: i64) -> OrderEvent {
-        match self.points_party().filter(|_| points > 0 && stage < Stage::Points) {
-            Some(with) => OrderEvent::LegAsked { with },
-            None => self.to_pay(total, stage == Stage::Cash),
+        if points > 0
+            && stage < Stage::Points
+            && let Some(with) = self.points_party()
+        {
+            return OrderEvent::LegAsked { with };
         }
+        self.to_pay(total, stage == Stage::Cash)
     }
 
     /// The payment is asked for, unless it is made at the door; of nothing, there is nothing to ask anybody for.
