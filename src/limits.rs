@@ -68,6 +68,22 @@ pub const SLOT_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 pub const SHORT_TEXT: usize = 200;
 /// Characters of a description or a reason.
 pub const LONG_TEXT: usize = 4_000;
+/// Characters by which a word is known in a search.
+pub const WORD_CHARACTERS: usize = 64;
+/// Words of one search.
+pub const SEARCH_WORDS: usize = 8;
+/// Characters from which on the last word of a search finds words that begin with it.
+pub const SEARCH_PREFIX: usize = 2;
+/// Categories that one word of a search may mean. There are shops with 10,000 of them, and words that stand in all of their names.
+pub const SEARCH_CATEGORIES: usize = 200;
+/// Searches that the store looks for at once.
+pub const SEARCH_CONNECTIONS: u32 = 2;
+/// Milliseconds that a search may take, with its wait for one of these.
+pub const SEARCH_MS: u64 = 200;
+/// The newest products that are looked through for words that begin in one way, before any others are.
+pub const SEARCH_NEWEST: u32 = 500;
+/// Products that a search gathers by its words alone: where more have them, the newest are looked through until a page is full.
+pub const SEARCH_FOUND: u32 = 1_000;
 /// Characters of a note about an order that was stuck, and of words about a refund or a return.
 pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.

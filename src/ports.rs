@@ -3,10 +3,14 @@
 use crate::domain::buyer::MailKey;
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::Part;
-use crate::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{
+    CartId, CategoryId, CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId,
+};
+use crate::domain::money::Currency;
 use crate::domain::order::{OrderFilter, OrderStatus};
 use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::GoodsStatus;
 use async_trait::async_trait;
 pub use checkpoints::{CheckpointWrite, Checkpoints, EntityDelta, RejectedRows, Remake, Remaking, WakeAt, Written};
 use jobs::{Jobs, NewJob};
@@ -257,9 +261,62 @@ pub struct ProductFilter {
     pub vendor: Option<VendorId>,
     /// Of one of these categories, each by its id or its name; none of them: of any.
     pub categories: Vec<String>,
-    /// Whose title contains this text, in any case.
-    pub text: Option<String>,
+    /// That have all of these; none of them: all.
+    pub terms: Vec<SearchTerm>,
+    /// Whose price is in this range.
+    pub price: Option<PriceRange>,
+    /// Of which there are pieces, or of which there are none; `None` for both.
+    pub in_stock: Option<bool>,
+    /// Whether they are for sale.
+    pub status: Listed,
 }
+
+/// Which products are listed, by whether they are for sale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listed {
+    /// Those that are, of vendors that may sell.
+    #[default]
+    ForSale,
+    /// All, or those that stand so: as their vendor sees them.
+    Own(Option<GoodsStatus>),
+}
+
+/// A word that is looked for: in what a product says, or by the category that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchTerm {
+    /// The word, as `domain::text::words` makes it.
+    pub word: String,
+    /// Whether words that begin with it will do.
+    pub is_prefix: bool,
+    /// The categories whose names have it.
+    pub categories: Vec<CategoryId>,
+}
+
+/// Prices in one currency, from the one to the other, both of them in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriceRange {
+    /// The currency.
+    pub currency: Currency,
+    /// The least, in minor units.
+    pub least: i64,
+    /// The most, in minor units.
+    pub most: i64,
+}
+
+/// In which order products are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProductOrder {
+    /// By when they were added, the newest first.
+    #[default]
+    Newest,
+    /// By their price, the least first; those alone that have one.
+    Cheapest,
+    /// By their price, the greatest first; those alone that have one.
+    Dearest,
+}
+
+/// A place among products: the moment in milliseconds, or the price in minor units, and the id.
+pub type ProductPlace = (i64, ProductId);
 
 /// Reads the read tables: what they held at the last checkpoint.
 #[async_trait]
@@ -276,11 +333,15 @@ pub trait Queries: waiting::Waiting {
     async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError>;
     /// How many points a customer's paid orders are to earn yet.
     async fn points_pending(&self, of: CustomerId) -> Result<i64, StoreError>;
-    /// Products, the newest first (by time, then id), after the given place.
+    /// Products in this order, after the given place.
+    ///
+    /// # Errors
+    /// Unavailable as well when a search by words takes longer than `SEARCH_MS`.
     async fn products(
         &self,
         filter: &ProductFilter,
-        after: Option<(Timestamp, ProductId)>,
+        order: ProductOrder,
+        after: Option<ProductPlace>,
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError>;
     /// Coupons, of one vendor or all, the newest first (by time, then id), after the given place.

@@ -42,9 +42,10 @@ use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    BreakScope, Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules,
-    Requires, RestockedUnits, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView,
-    Tranche, VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
+    BreakScope, Count, GoodsStatus, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductChange,
+    ProductView, QuantityRules, Requires, RestockedUnits, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView,
+    SkuChange, SkuTerms, SkuView, Tranche, VendorCommand, VendorEvent, VendorReply, VendorStatus, VendorView,
+    WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
 use haat::limits;
@@ -105,7 +106,8 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     PointsTaken = "points_taken", PointsEarned = "points_earned",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
-    VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
+    VendorCreated = "vendor_created", VendorRenamed = "vendor_renamed", VendorStatusSet = "vendor_status_set",
+    ProductChanged = "product_changed", SkuAdded = "sku_added", SkuStatusSet = "sku_status_set", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
     SkuTermsChanged = "sku_terms_changed", StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
     SaleScheduled = "sale_scheduled", SaleChanged = "sale_changed", SaleCancelled = "sale_cancelled",
@@ -390,6 +392,7 @@ fn refusals() -> Vec<Reject> {
         Reject::SkuUnknown,
         Reject::HoldClosed,
         Reject::HoldUnknown,
+        Reject::SkuUnavailable { skus: vec![sku(0)] },
         Reject::SkuSuspended,
         Reject::VendorUnknown,
         Reject::CurrencyMismatch { expected: Currency::BDT, found: "JPY".parse().unwrap() },

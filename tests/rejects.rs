@@ -30,7 +30,8 @@ use haat::domain::pricing::{
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, VendorEvent, WantedLine,
+    GoodsStatus, NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand,
+    VendorEvent, VendorStatus, WantedLine,
 };
 use haat::limits;
 use std::sync::Arc;
@@ -636,6 +637,21 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(vendor_of(&world, 0), adjust(0, -(STOCK - 1)), now),
                 refusal(vendor_of(&world, 0), adjust(0, i64::MIN), now),
             ]
+        }
+        Reject::SkuUnavailable { .. } => {
+            let mut archived = vendor_of(&world, 0).clone();
+            let status = GoodsStatus::Archived;
+            archived.apply(&VendorEvent::SkuStatusSet { sku: sku(0, 0), status, by: None }, now);
+            // The vendor's other SKUs are sold as before.
+            assert!(
+                archived.decide(&reserve(&[(sku(0, 1), 1)], later, Currency::BDT), &Knowledge::NOTHING, now).is_ok()
+            );
+            let mut suspended = vendor_of(&world, 0).clone();
+            let (status, reason) = (VendorStatus::Suspended, "no papers".to_owned());
+            suspended.apply(&VendorEvent::VendorStatusSet { status, reason, by: None }, now);
+            // Before the shortage.
+            let wanted = || reserve(&[(sku(0, 1), STOCK + 1), (sku(0, 0), 1)], later, Currency::BDT);
+            vec![refusal(&archived, wanted(), now), refusal(&suspended, wanted(), now)]
         }
         Reject::SkuSuspended => {
             let mut state = vendor_of(&world, 0).clone();

@@ -13,7 +13,7 @@ use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
 use haat::domain::ids::{
-    CartId, CouponId, CustomerId, EntityId, EntityRef, Kind, OrderId, ProductId, ReturnId, ShipmentId, SkuId, VendorId,
+    CartId, CouponId, CustomerId, EntityId, EntityRef, Kind, OrderId, ReturnId, ShipmentId, SkuId, VendorId,
 };
 use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice, PlacedCoupon, ReturnStatus, ShipmentStatus};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
@@ -24,8 +24,8 @@ use haat::persistence::log_writer::{self, QueuedLogWriter};
 use haat::ports::waiting::{Shares, Waiting};
 use haat::ports::{
     Append, Clock, Committed, Completion, DetailPlace, Details, Due, Frame, Histories, History, Journal, KeptDetail,
-    LogWriter, NoAnswer, OrdersOf, Partition, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot,
-    Snapshots, StockPlace, StoreError, StoreKey,
+    LogWriter, NoAnswer, OrdersOf, Partition, PaymentProvider, Position, Pressure, ProductFilter, ProductOrder,
+    ProductPlace, Queries, Snapshot, Snapshots, StockPlace, StoreError, StoreKey,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -220,7 +220,8 @@ impl Queries for Nothing {
     async fn products(
         &self,
         _: &ProductFilter,
-        _: Option<(Timestamp, ProductId)>,
+        _: ProductOrder,
+        _: Option<ProductPlace>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
         self.asked.again();

@@ -319,6 +319,9 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/rooms".into(), By::Admin),
         route(Method::PUT, "/v1/admin/loyalty".into(), By::Admin),
         route(Method::POST, format!("/v1/admin/customers/{}/points", CustomerId::from_uuid(KNOWN)), By::Admin),
+        route(Method::PATCH, format!("/v1/vendors/{vendor}"), By::Admin),
+        route(Method::PATCH, format!("/v1/vendors/{vendor}/products/{}", ProductId::from_uuid(KNOWN)), By::Vendor),
+        route(Method::POST, format!("/v1/vendors/{vendor}/products/{}/skus", ProductId::from_uuid(KNOWN)), By::Vendor),
     ]
 }
 

@@ -5,22 +5,22 @@ use crate::actors::changes::{Changes, Lookout};
 use crate::actors::metrics::stuck;
 use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::entity::Publication;
-use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
+use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId, VendorId};
 use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::loyalty::WHOLE;
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::pricing::Tables;
 use crate::domain::reject::Reject;
-use crate::domain::rows::{CouponRow, CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
+use crate::domain::rows::{CouponRow, CustomerRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{OnSale, Requires, SaleItem, SaleStatus, SkuTerms, Stock};
+use crate::domain::vendor::{OnSale, Requires, SaleItem, SaleStatus, SkuTerms, Stock, VendorStatus};
 use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
 use parking_lot::{Mutex, RwLock};
 use std::mem::take;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 /// A SKU as anyone may see it.
 #[derive(Clone, Debug)]
@@ -156,6 +156,9 @@ pub struct CatalogCache {
     skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
     sales: DashMap<SaleId, Arc<SaleRow>, foldhash::fast::RandomState>,
+    vendors: DashMap<VendorId, Arc<VendorRow>, foldhash::fast::RandomState>,
+    /// How many of these are suspended: nearly always none.
+    suspended: AtomicUsize,
     /// The customers who have the prices of wholesale.
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
     /// Customers who pay no tax, and why.
@@ -176,6 +179,8 @@ impl Default for CatalogCache {
             skus: DashMap::default(),
             products: DashMap::default(),
             sales: DashMap::default(),
+            vendors: DashMap::default(),
+            suspended: AtomicUsize::new(0),
             wholesalers: DashSet::default(),
             exempt: DashMap::default(),
             multipliers: DashMap::default(),
@@ -191,6 +196,9 @@ impl Default for CatalogCache {
 impl CatalogCache {
     /// Takes over what the read tables hold, or what recovered vendors show.
     pub fn fill(&self, rows: Rows) {
+        for vendor in rows.vendors {
+            self.publish(Publication::Vendor(vendor));
+        }
         for product in rows.products {
             self.publish(Publication::Product(Box::new(product)));
         }
@@ -218,7 +226,10 @@ impl CatalogCache {
     /// Shows what has become durable.
     pub fn publish(&self, publication: Publication) {
         match publication {
-            Publication::Product(product) => {
+            Publication::Vendor(vendor) => self.take_vendor(vendor),
+            Publication::Product(mut product) => {
+                // The store alone looks for words.
+                product.words = String::new();
                 self.products.insert(product.id, Arc::from(product));
             }
             Publication::Sku(sku) => {
@@ -302,6 +313,39 @@ impl CatalogCache {
         take(&mut *self.takings.counts.lock())
     }
 
+    /// A vendor takes the place of what was known of it. Whoever watches its goods is told when it is suspended, and when it is not any more.
+    fn take_vendor(&self, vendor: VendorRow) {
+        let (id, status) = (vendor.id, vendor.status);
+        let before = self.vendors.insert(id, Arc::new(vendor)).map_or(VendorStatus::Active, |before| before.status);
+        match (before, status) {
+            (VendorStatus::Active, VendorStatus::Suspended) => _ = self.suspended.fetch_add(1, Ordering::AcqRel),
+            (VendorStatus::Suspended, VendorStatus::Active) => _ = self.suspended.fetch_sub(1, Ordering::AcqRel),
+            (VendorStatus::Active, VendorStatus::Active) | (VendorStatus::Suspended, VendorStatus::Suspended) => return,
+        }
+        let own = self.skus.iter().filter(|entry| entry.sku.vendor_id == id).map(|entry| *entry.key());
+        own.collect::<Vec<_>>().into_iter().for_each(|sku| self.changes.sku(sku));
+    }
+
+    /// A vendor as anyone may see it.
+    pub fn vendor(&self, id: VendorId) -> Option<Arc<VendorRow>> {
+        self.vendors.get(&id).map(|vendor| vendor.clone())
+    }
+
+    /// All vendors, in no order.
+    pub fn vendors(&self) -> Vec<Arc<VendorRow>> {
+        self.vendors.iter().map(|vendor| vendor.clone()).collect()
+    }
+
+    /// Whether a vendor may not sell.
+    pub fn is_suspended(&self, id: VendorId) -> bool {
+        self.suspended.load(Ordering::Acquire) > 0
+            && self.vendors.get(&id).is_some_and(|vendor| vendor.status.is_suspended())
+    }
+
+    fn may_be_bought(&self, sku: &SkuRow) -> bool {
+        !sku.archived && !self.is_suspended(sku.vendor_id)
+    }
+
     /// A sale takes the place of what was known of it.
     fn take_sale(&self, sale: Arc<SaleRow>) {
         let before = self.sales.insert(sale.id, sale.clone());
@@ -334,7 +378,12 @@ impl CatalogCache {
     /// What changes of a SKU, as it is at this moment, and when it will be another by time alone. What is left is counted in the sale `of`, while it
     /// runs; where none is named, in the one at whose price the SKU is shown.
     pub fn glimpse(&self, id: SkuId, of: Option<SaleId>, now: Timestamp) -> Option<(Glimpse, Option<Timestamp>)> {
-        self.skus.get(&id).map(|entry| (entry.glimpse(of, now), entry.next_change_at(now)))
+        let entry = self.skus.get(&id)?;
+        let mut glimpse = entry.glimpse(of, now);
+        if !self.may_be_bought(&entry.sku) {
+            glimpse.available = 0;
+        }
+        Some((glimpse, entry.next_change_at(now)))
     }
 
     /// What a sale is, without what was taken of it.
@@ -361,7 +410,12 @@ impl CatalogCache {
 
     /// A SKU as it is shown at this moment.
     pub fn sku(&self, id: SkuId, now: Timestamp) -> Option<Listing> {
-        self.skus.get(&id).map(|entry| entry.listing(now))
+        let entry = self.skus.get(&id)?;
+        let mut listing = entry.listing(now);
+        if !self.may_be_bought(&entry.sku) {
+            listing.available = 0;
+        }
+        Some(listing)
     }
 
     /// What a SKU is, without its stock.
@@ -374,6 +428,11 @@ impl CatalogCache {
         let product = self.products.get(&id)?.clone();
         let skus = product.sku_ids.iter().filter_map(|sku| self.sku(*sku, now)).collect();
         Some((product, skus))
+    }
+
+    /// Whether there is such a product, durably so.
+    pub fn has_product(&self, id: ProductId) -> bool {
+        self.products.contains_key(&id)
     }
 
     /// How many orders have each status.
@@ -389,6 +448,10 @@ impl Availability for CatalogCache {
 
     fn price(&self, sku: SkuId) -> Option<Money> {
         self.skus.get(&sku).map(|entry| Money::new(entry.sku.price_minor, entry.sku.currency))
+    }
+
+    fn is_for_sale(&self, sku: SkuId) -> bool {
+        self.skus.get(&sku).is_none_or(|entry| self.may_be_bought(&entry.sku))
     }
 
     fn is_sale_over(&self, sale: SaleId, now: Timestamp) -> bool {

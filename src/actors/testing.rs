@@ -9,9 +9,7 @@ use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::buyer::MailKey;
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::{
-    CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, ReturnId, ShipmentId, SkuId, VendorId,
-};
+use crate::domain::ids::{CouponId, CustomerId, EntityRef, Kind, OrderId, ReturnId, ShipmentId, SkuId, VendorId};
 use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice, ReturnStatus, ShipmentStatus};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
@@ -22,8 +20,8 @@ use crate::ports::quotas::BuyerQuotas;
 use crate::ports::waiting::{Shares, Waiting};
 use crate::ports::{
     Append, Clock, Completion, DetailPlace, Details, Due, Histories, History, KeptDetail, LogWriter, NoAnswer,
-    OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StockPlace, StoreError,
-    StoreKey,
+    OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, ProductOrder, ProductPlace, Queries, Snapshot,
+    Snapshots, StockPlace, StoreError, StoreKey,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -248,7 +246,8 @@ impl Queries for World {
     async fn products(
         &self,
         _: &ProductFilter,
-        _: Option<(Timestamp, ProductId)>,
+        _: ProductOrder,
+        _: Option<ProductPlace>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
         Ok(Vec::new())

@@ -10,7 +10,7 @@ use super::knowledge::Knowledge;
 use super::money::Money;
 use super::order::OrderStatus;
 use super::reject::Reject;
-use super::rows::{CouponRow, ProductRow, Rows, SaleRow, SkuRow};
+use super::rows::{CouponRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use super::time::Timestamp;
 use crate::limits;
 use serde::de::{self, DeserializeOwned};
@@ -255,6 +255,8 @@ impl Step {
 pub enum Publication {
     /// A new product.
     Product(Box<ProductRow>),
+    /// A vendor, or that it has another name, or is suspended or not any more.
+    Vendor(VendorRow),
     /// A new SKU, or a changed price.
     Sku(Box<SkuRow>),
     /// A new coupon, or one with other terms.

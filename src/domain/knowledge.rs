@@ -32,6 +32,11 @@ pub trait Availability {
         None
     }
 
+    /// Whether it may be bought: it is not archived, and its vendor is not suspended. What is not known may be.
+    fn is_for_sale(&self, _: SkuId) -> bool {
+        true
+    }
+
     /// By what a customer's points are multiplied, in basis points, of somebody who is or was in a tier.
     fn multiplier(&self, _: CustomerId) -> Option<u32> {
         None

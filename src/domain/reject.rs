@@ -64,10 +64,7 @@ rejects! {
     }
 
     /// The cart's order is paid: it cannot change any more.
-    CartCheckedOut = Conflict {
-        code: "cart_checked_out", title: "The cart is checked out",
-        text: "the cart is checked out"
-    }
+    CartCheckedOut = Conflict { code: "cart_checked_out", title: "The cart is checked out", text: "the cart is checked out" }
 
     /// The cart was merged into another one: it cannot change any more.
     CartMerged = Conflict {
@@ -76,10 +73,7 @@ rejects! {
     }
 
     /// The cart has no lines.
-    CartEmpty = Conflict {
-        code: "cart_empty", title: "The cart is empty",
-        text: "the cart is empty"
-    }
+    CartEmpty = Conflict { code: "cart_empty", title: "The cart is empty", text: "the cart is empty" }
 
     /// The cart, or the expected total, is in another currency.
     CurrencyMismatch {
@@ -365,6 +359,15 @@ rejects! {
     OutOfTurn = Conflict {
         code: "out_of_turn", title: "The order is not told this now",
         text: "an order in this phase is not told this"
+    }
+
+    /// Archived, or of a vendor that is suspended: nobody is promised more of it.
+    SkuUnavailable {
+        /// Which.
+        skus: Vec<SkuId> = vec![SkuId::from_uuid(Uuid::nil())],
+    } = Conflict {
+        code: "sku_unavailable", title: "It is not for sale any more",
+        text: "what the cart has is not for sale any more: take it out"
     }
 
     /// What is asked for is sold to those who come in by a waiting room.

@@ -6,11 +6,11 @@ use super::coupon::{CouponCode, CouponTerms};
 use super::entity::Keeps;
 use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
-use super::money::Currency;
+use super::money::{Currency, Money};
 use super::order::{Amounts, BillHead, Goods, OrderColumns, Parcel, PaymentStatus, Return, SubOrderStatus};
 use super::pricing::{BillLine, BillShare};
 use super::time::Timestamp;
-use super::vendor::{Count, SaleTerms, SkuTerms};
+use super::vendor::{Count, GoodsStatus, SaleTerms, SkuTerms, VendorStatus};
 use super::who::ByKind;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -98,6 +98,8 @@ pub struct VendorRow {
     pub id: VendorId,
     /// The vendor's name.
     pub name: String,
+    /// Whether it may sell.
+    pub status: VendorStatus,
 }
 
 /// A row of `customers`.
@@ -131,6 +133,15 @@ pub struct ProductRow {
     pub created_at: Timestamp,
     /// Its SKUs, in the vendor's order.
     pub sku_ids: Vec<SkuId>,
+    /// Whether it is for sale.
+    pub status: GoodsStatus,
+    /// The least list price among its SKUs that are for sale, in the currency of the first of them.
+    pub price: Option<Money>,
+    /// Whether there are pieces of any of these.
+    pub in_stock: bool,
+    /// The words by which it is found, each once, with a blank between them: see `domain::text::words`. The store alone has them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
 }
 
 /// A row of `skus`.
@@ -159,6 +170,9 @@ pub struct SkuRow {
     /// On what terms it is sold, where there are any beside its price.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
     pub terms: Option<Arc<SkuTerms>>,
+    /// Whether it is archived, or its product is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// Whether it is out of sale because its figures do not add up. The read tables do not know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,

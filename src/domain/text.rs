@@ -1,6 +1,7 @@
 //! Texts: the one form in which they are kept and compared, and what in them can be seen.
 
 mod printable;
+pub mod words;
 
 pub use printable::{acts, is_joiner, is_selector, printable, printable_lines};
 

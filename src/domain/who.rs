@@ -425,6 +425,10 @@ actions!(
     EditRemittances: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Let a vendor sell here.
     AddVendor: Who::Admin;
+    /// Change what a vendor is called.
+    EditVendor: OWNER, MANAGER, Who::Staff(Permission::VendorsEdit), Who::Admin;
+    /// Suspend vendors, and let them sell again.
+    SuspendVendors: Who::Staff(Permission::VendorsEdit), Who::Admin;
     /// Look at a vendor's goods as the vendor does.
     SeeGoods: OWNER, MANAGER, PACKER, FINANCE, Who::Staff(Permission::CatalogEdit), Who::Admin;
     /// Change a vendor's goods, their prices and their stock.

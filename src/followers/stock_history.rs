@@ -69,6 +69,9 @@ impl Follower for StockHistory {
                 VendorEvent::ProductAdded { product } => {
                     product.skus.iter().for_each(|sku| changes.add(sku.id, sku.on_hand, ADDED, None, None));
                 }
+                VendorEvent::SkuAdded { sku, by, .. } => {
+                    changes.add(sku.id, sku.on_hand, ADDED, by.map(|by| by.kind), None);
+                }
                 VendorEvent::StockAdjusted { sku, delta, reason, by } => {
                     changes.add(*sku, *delta, reason, by.map(|by| by.kind), None);
                 }
@@ -81,6 +84,10 @@ impl Follower for StockHistory {
                     changes.sell(*order, pieces);
                 }
                 VendorEvent::VendorCreated { .. }
+                | VendorEvent::VendorRenamed { .. }
+                | VendorEvent::VendorStatusSet { .. }
+                | VendorEvent::ProductChanged { .. }
+                | VendorEvent::SkuStatusSet { .. }
                 | VendorEvent::SkuPriceChanged { .. }
                 | VendorEvent::DeliveryPlanSet { .. }
                 | VendorEvent::SaleScheduled { .. }
@@ -118,6 +125,11 @@ impl StockHistory {
                 | VendorEvent::StockCommitted { order }
                 | VendorEvent::StockReleased { order, .. } => _ = self.holds.remove(&(vendor, *order)),
                 VendorEvent::VendorCreated { .. }
+                | VendorEvent::VendorRenamed { .. }
+                | VendorEvent::VendorStatusSet { .. }
+                | VendorEvent::ProductChanged { .. }
+                | VendorEvent::SkuAdded { .. }
+                | VendorEvent::SkuStatusSet { .. }
                 | VendorEvent::ProductAdded { .. }
                 | VendorEvent::SkuPriceChanged { .. }
                 | VendorEvent::DeliveryPlanSet { .. }

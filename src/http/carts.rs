@@ -378,7 +378,7 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView, now: Timest
 }
 
 problems!(SetLineProblems: AUTH, BODY, ACTOR, &[&error::ENTRY_INVALID];
-    CartUnknown, SkuUnknown, EntryRequired, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
+    CartUnknown, SkuUnknown, SkuUnavailable, EntryRequired, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
     QuantityStep, QuantityOutOfRange, CommandPoisoned,
 );
 

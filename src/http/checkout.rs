@@ -309,8 +309,8 @@ impl CheckoutInput {
 }
 
 problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT, &error::ENTRY_INVALID];
-    CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
-    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
+    CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, SkuUnavailable,
+    HoldClosed,     CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
     QuantityOutOfRange, EntryRequired, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
     PurchaseLimit, SlotFull, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
     CouponUnknown, CouponExpired, CouponTermsChanged, CouponNotApplicable, CouponExhausted, CouponLimitReached,

@@ -21,7 +21,14 @@ use utoipa::openapi::path::{Operation, PathItem};
 /// What each operation does, by its id in the document, which is its handler's name.
 const DOORS: &[(&str, Action)] = &[
     ("create_vendor", Action::AddVendor),
+    ("list_vendors", Action::Visit),
+    ("get_vendor", Action::Visit),
+    ("patch_vendor", Action::EditVendor),
     ("create_product", Action::EditGoods),
+    ("list_vendor_products", Action::SeeGoods),
+    ("get_vendor_product", Action::SeeGoods),
+    ("patch_product", Action::EditGoods),
+    ("create_sku", Action::EditGoods),
     ("get_vendor_sku", Action::SeeGoods),
     ("get_shipping_methods", Action::SeeGoods),
     ("put_shipping_methods", Action::EditGoods),

@@ -200,6 +200,11 @@ impl Problem {
         Self(Box::new(Inner { kind, detail, errors: Vec::new(), extra, retry_after_s: None, replayed: false }))
     }
 
+    /// The fields at fault.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
     /// The same, with the fields at fault.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
@@ -314,6 +319,7 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
             told.extend(minimum.map(|minimum| ("minimum", json!(minimum))));
         }
         Reject::SaleInvalid { why } => told.push(("why", json!(why))),
+        Reject::SkuUnavailable { skus } => told.push(("skus", json!(skus))),
         Reject::SaleOverlap { sale_id } => told.push(("sale_id", json!(sale_id))),
         Reject::PaymentMethodNotAllowed { methods } => told.push(("methods", json!(methods))),
         Reject::SaleNotStarted { sku_id, starts_at } => {

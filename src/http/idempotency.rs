@@ -106,7 +106,7 @@ fn canonical(path: &str) -> Cow<'_, str> {
 
 /// The first 128 bits of SHA-256 over these parts. Callers choose keys and bodies themselves: where a collision could be made, one
 /// request would get another's answer, or make another's id.
-fn hash(parts: &[&[u8]]) -> u128 {
+pub(super) fn hash(parts: &[&[u8]]) -> u128 {
     let mut context = Context::new(&SHA256);
     // A part's length before it: no two sequences of parts make the same bytes.
     for part in parts {

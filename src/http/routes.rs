@@ -2,9 +2,9 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, live, loyalty,
-    notices, ops, orders, own, people, points, products, quotes, refunds, remittances, resolve, returns, rooms, sales,
-    shipments, shipping, skus, slots, tax, tracking, vendors, waiting,
+    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, goods, health, jobs,
+    live, loyalty, notices, ops, orders, own, people, points, products, quotes, refunds, remittances, resolve, returns,
+    rooms, sales, shipments, shipping, skus, slots, tax, tracking, vendors, waiting,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -15,8 +15,11 @@ use utoipa_axum::routes;
 /// What everyone may call, each handler still saying whom it lets in.
 pub fn api() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
-        .routes(routes!(vendors::create_vendor))
-        .routes(routes!(vendors::create_product))
+        .routes(routes!(vendors::list_vendors, vendors::create_vendor))
+        .routes(routes!(vendors::get_vendor, vendors::patch_vendor))
+        .routes(routes!(goods::list_vendor_products, goods::create_product))
+        .routes(routes!(goods::get_vendor_product, goods::patch_product))
+        .routes(routes!(goods::create_sku))
         .routes(routes!(shipping::get_shipping_methods, shipping::put_shipping_methods))
         .routes(routes!(slots::get_delivery_plan, slots::put_delivery_plan))
         .routes(routes!(slots::list_delivery_slots))
@@ -157,8 +160,11 @@ type Methods = &'static [(Method, Class)];
 /// By what each route is limited; those that machines look at are not. What has no row here is a page or a file of one, limited as reads
 /// are, or nothing at all.
 const CLASSES: &[(&str, Methods)] = &[
-    ("/v1/vendors", &[(Method::POST, Class::Staff)]),
-    ("/v1/vendors/{vendor}/products", &[(Method::POST, Class::Staff)]),
+    ("/v1/vendors", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}", &[(Method::GET, Class::Reads), (Method::PATCH, Class::Staff)]),
+    ("/v1/vendors/{vendor}/products", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/products/{product}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/vendors/{vendor}/products/{product}/skus", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),

@@ -10,7 +10,7 @@ use crate::domain::ids::{
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
-use crate::domain::vendor::BreakScope;
+use crate::domain::vendor::{BreakScope, GoodsStatus, VendorStatus};
 use crate::http::countries::COUNTRIES;
 use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
 use crate::http::resolve::ResolveInput;
@@ -86,6 +86,8 @@ schema! {
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out", "merged"]);
     Audience, "Audience" => one_of_names("For whom prices are.", &Audience::ALL.map(Audience::name));
     Exemption, "Exemption" => one_of_names("Why a buyer pays no tax.", &Exemption::ALL.map(Exemption::name));
+    GoodsStatus, "GoodsStatus" => one_of_names("Whether goods are for sale.", &[GoodsStatus::Active, GoodsStatus::Archived].map(GoodsStatus::name));
+    VendorStatus, "VendorStatus" => one_of_names("Whether a vendor may sell.", &[VendorStatus::Active, VendorStatus::Suspended].map(VendorStatus::name));
     BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));
     CourierStatus, "CourierStatus" => one_of_names("What became of a parcel.", &CourierStatus::ALL.map(CourierStatus::name));
     OrderStatus, "OrderStatus" =>

@@ -11,7 +11,7 @@ use crate::domain::reject::{Reject, RejectKind};
 use crate::domain::rows::StockChangeRow;
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
+use crate::domain::vendor::{GoodsStatus, SkuView, Vendor, VendorCommand, VendorReply};
 use crate::domain::who::{Action, ByKind};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::caller::Caller;
@@ -23,6 +23,7 @@ use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
 use crate::http::page::List;
 use crate::http::page::PageQuery;
+use crate::http::products::status_of;
 use crate::http::terms::{OfferedTermsBody, SkuPatch, TermsBody};
 use crate::http::valid::Faults;
 use crate::http::{HistoryAsOf, Settings, query, vendors::may_know_of};
@@ -47,6 +48,9 @@ pub struct SkuBody<'a> {
     price: MoneyBody,
     /// Pieces that can be bought at this price.
     available: i64,
+    /// Whether it is for sale: `active`, `archived`, or `suspended` with all of its vendor's.
+    #[schema(example = "active")]
+    status: &'static str,
     /// What one piece costs outside of the sale.
     #[serde(skip_serializing_if = "Option::is_none")]
     regular_price: Option<MoneyBody>,
@@ -96,6 +100,8 @@ pub struct VendorSkuBody<'a> {
     sold: i64,
     /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
     available: i64,
+    /// Whether it is for sale; archived when its product is.
+    status: GoodsStatus,
     #[serde(flatten)]
     terms: Option<TermsBody<'a>>,
 }
@@ -115,6 +121,7 @@ impl<'a> VendorSkuBody<'a> {
             reserved: sku.reserved(now),
             sold: sku.sold(),
             available: sku.available(),
+            status: GoodsStatus::of(sku.archived),
             terms: sku.terms.as_deref().map(|terms| TermsBody::new(terms, sku.currency)),
         }
     }
@@ -173,6 +180,7 @@ pub async fn get_sku(State(shop): State<Shop>, caller: Option<Caller>, Id(id): I
         title: &sku.title,
         price: MoneyBody(listing.price),
         available: listing.available,
+        status: status_of(sku.archived, catalog.is_suspended(sku.vendor_id)),
         regular_price: sale.is_some().then(|| MoneyBody(Money::new(sku.price_minor, sku.currency))),
         sale,
         terms: sku.terms.as_deref().map(|terms| OfferedTermsBody::new(terms, audience, sku.currency)),

@@ -4,7 +4,7 @@ use crate::domain::buyer::Audience;
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
 use crate::domain::text::TextKind;
-use crate::domain::vendor::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms};
+use crate::domain::vendor::{BreakScope, GoodsStatus, PriceBreak, QuantityRules, SkuChange, SkuTerms};
 use crate::http::error::{INVALID_BODY, Result};
 use crate::http::money::{MoneyBody, PriceInput};
 use crate::http::object::only_objects;
@@ -58,6 +58,10 @@ pub struct SkuPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     shipping_class: Option<Option<String>>,
+    /// Whether it is for sale. What is held for orders stays held.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<GoodsStatus>, nullable = false)]
+    status: Option<Named<GoodsStatus>>,
 }
 
 /// From so many pieces on each costs less.
@@ -148,6 +152,7 @@ impl SkuPatch {
             weight_grams: count(self.weight_grams),
             tax_category,
             shipping_class,
+            status: self.status.map(|Named(status)| status),
         })
     }
 }

@@ -76,6 +76,12 @@ pub fn filled<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
 }
 
+/// [`filled`] for one of a closed list of names.
+pub fn filled_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name.is_empty() { Ok(None) } else { T::deserialize(name.into_deserializer()).map(Some) }
+}
+
 /// Reads a field that is there: so one that is absent is told from one that is null. For fields that have a default.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)

@@ -1,23 +1,25 @@
-//! Vendors, and the products they add.
+//! Vendors: who they are, and whether they may sell.
 
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::Principal;
-use crate::domain::ids::{ProductId, SkuId, VendorId};
+use crate::domain::ids::VendorId;
 use crate::domain::reject::Reject;
+use crate::domain::rows::VendorRow;
 use crate::domain::text::TextKind;
-use crate::domain::vendor::{NewProduct, NewSku, ProductView, SkuView, Vendor, VendorCommand, VendorReply};
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::{Vendor, VendorCommand, VendorReply, VendorStatus, VendorView};
 use crate::domain::who::{Action, may};
-use crate::http::answer::{ask, json, mark_replayed, unexpected};
+use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::caller::Caller;
-use crate::http::error::{INVALID_BODY, Result};
-use crate::http::extract::{Id, JsonBody};
+use crate::http::error::{FORBIDDEN, INVALID_BODY, Problem, Result};
+use crate::http::extract::{Id, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
-use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::money::Page;
 use crate::http::object::only_objects;
-use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
-use crate::http::services::Services;
-use crate::http::valid::Faults;
-use crate::http::{Settings, error, query};
+use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
+use crate::http::page::{List, PageQuery};
+use crate::http::valid::{Faults, Named, given};
+use crate::http::{Settings, error};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -36,133 +38,130 @@ pub struct VendorInput {
     name: String,
 }
 
+/// A change of a vendor: its name, which its own people may change; or its status with the reason, which the shop's staff alone may.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"name": "Dhaka Textiles Ltd."}))]
+pub struct VendorPatch {
+    /// The vendor's name.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    name: Option<String>,
+    /// Whether it may sell. Orders that were placed before go on.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<VendorStatus>, nullable = false)]
+    status: Option<Named<VendorStatus>>,
+    /// Why it is suspended, or may sell again.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 4000,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
+    reason: Option<String>,
+}
+
 /// A vendor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VendorBody {
     id: VendorId,
     #[schema(example = "Dhaka Textiles")]
     name: String,
+    status: VendorStatus,
 }
 
-/// A product to be added.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(remote = "Self", deny_unknown_fields)]
-#[schema(example = json!({
-    "title": "Jamdani saree", "description": "Handwoven cotton, 5.5 m.", "category": "sarees",
-    "skus": [{"code": "JAM-RED", "price": {"amount": "1250.00", "currency": "BDT"}, "on_hand": 100}]
-}))]
-pub struct ProductInput {
-    /// What it is called.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-    title: String,
-    /// What it is.
-    #[schema(max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")]
-    description: Option<String>,
-    /// Where it is found.
-    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-    category: Option<String>,
-    /// Its variants, with codes that no other SKU of the vendor has.
-    #[schema(min_items = 1, max_items = 100)]
-    skus: Vec<SkuInput>,
+only_objects!(VendorInput, VendorPatch);
+
+impl From<VendorView> for VendorBody {
+    fn from(VendorView { id, name, suspended }: VendorView) -> Self {
+        Self { id, name, status: VendorStatus::of(suspended) }
+    }
 }
 
-/// A SKU to be added.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(remote = "Self", deny_unknown_fields)]
-pub struct SkuInput {
-    /// The vendor's own code; compared without regard to blanks around it and to how accents are put together.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-    code: String,
-    /// What one piece costs.
-    price: PriceInput,
-    /// Pieces in the house.
-    #[schema(minimum = 0, maximum = 1_000_000_000_000i64)]
-    #[serde(deserialize_with = "crate::http::valid::whole")]
-    on_hand: i64,
+impl From<&VendorRow> for VendorBody {
+    fn from(row: &VendorRow) -> Self {
+        Self { id: row.id, name: row.name.clone(), status: row.status }
+    }
 }
 
-only_objects!(VendorInput, ProductInput, SkuInput);
-
-/// A product with its SKUs, as its vendor sees it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VendorProductBody<'a> {
-    id: ProductId,
-    vendor_id: VendorId,
-    #[schema(example = "Jamdani saree")]
-    title: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<&'a str>,
-    skus: Vec<StockedSkuBody<'a>>,
-}
-
-/// A SKU of a product, as its vendor sees it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct StockedSkuBody<'a> {
-    id: SkuId,
-    #[schema(example = "JAM-RED")]
-    code: &'a str,
-    price: MoneyBody,
-    /// Pieces in the house.
-    on_hand: i64,
-    /// Pieces held for orders.
-    held: i64,
-    /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
-    available: i64,
-}
-
-impl<'a> VendorProductBody<'a> {
-    fn new(product: &'a ProductView, skus: &'a [SkuView]) -> Self {
-        let sku = |sku: &'a SkuView| StockedSkuBody {
-            id: sku.id,
-            code: &sku.code,
-            price: MoneyBody(sku.price()),
-            on_hand: sku.on_hand,
-            held: sku.held,
-            available: sku.available(),
-        };
-        Self {
-            id: product.id,
-            vendor_id: product.vendor_id,
-            title: &product.title,
-            description: product.description.as_deref(),
-            category: product.category.as_deref(),
-            skus: skus.iter().map(sku).collect(),
+impl VendorPatch {
+    /// What the vendor is asked for.
+    fn checked(self, by: Principal) -> Result<VendorCommand> {
+        let Self { mut name, status, mut reason } = self;
+        let mut faults = Faults::default();
+        if let Some(name) = &mut name {
+            faults.text("name", name, TextKind::Line, limits::SHORT_TEXT);
+        }
+        if let Some(reason) = &mut reason {
+            faults.text("reason", reason, TextKind::Lines, limits::LONG_TEXT);
+        }
+        match (&name, &status, &reason) {
+            (Some(_), None, None) | (None, Some(_), Some(_)) => {}
+            (_, None, Some(_)) => faults.add("reason", "it goes with a status"),
+            (None, Some(_), None) => faults.add("reason", "it is expected with a status"),
+            (Some(_), Some(_), _) => faults.add("name", "it is changed apart from the status"),
+            (None, None, None) => faults.add("name", "a name is expected, or a status with its reason"),
+        }
+        faults.done(&INVALID_BODY)?;
+        match (name, status, reason) {
+            (_, Some(Named(status)), Some(reason)) => Ok(VendorCommand::SetStatus { by, status, reason }),
+            (name, ..) => Ok(VendorCommand::Rename { by, name: name.unwrap_or_default() }),
         }
     }
 }
 
-impl ProductInput {
-    fn checked(mut self, mint: &Mint<'_>) -> Result<NewProduct> {
-        let mut faults = Faults::default();
-        faults.text("title", &mut self.title, TextKind::Line, limits::SHORT_TEXT);
-        faults.optional("description", self.description.as_mut(), TextKind::Lines, limits::LONG_TEXT);
-        faults.optional("category", self.category.as_mut(), TextKind::Line, limits::SHORT_TEXT);
-        if self.skus.is_empty() {
-            faults.add("skus", "at least one is expected");
-        }
-        let mut skus = Vec::with_capacity(self.skus.len().min(limits::PRODUCT_SKUS));
-        for (index, mut sku) in self.skus.into_iter().enumerate() {
-            faults.text(&format!("skus[{index}].code"), &mut sku.code, TextKind::Code, limits::SHORT_TEXT);
-            if let Some(price) = faults.price(&format!("skus[{index}].price"), &sku.price) {
-                skus.push(NewSku {
-                    id: SkuId::from_uuid(mint.uuid_of_body(SkuId::PREFIX, index)),
-                    code: sku.code,
-                    price_minor: price.minor,
-                    currency: price.currency,
-                    on_hand: sku.on_hand,
-                });
-            }
-        }
-        faults.done(&INVALID_BODY)?;
-        Ok(NewProduct {
-            id: ProductId::from_uuid(mint.uuid(ProductId::PREFIX, 0)),
-            title: self.title,
-            description: self.description,
-            category: self.category,
-            skus,
-        })
+problems!(ListVendorsProblems: LISTS);
+
+/// Vendors, in the order of their ids
+#[utoipa::path(get, path = "/v1/vendors", tag = "catalog", params(PageQuery),
+    responses((status = 200, description = "A page of vendors.", body = Page<VendorBody>), ListVendorsProblems))]
+pub async fn list_vendors(State(shop): State<Shop>, Query(asked): Query<PageQuery>) -> Result<Response> {
+    let paging = asked.paging(List::new("/v1/vendors", &()))?;
+    let after = paging.after.map(|(_, id)| VendorId::from_uuid(id));
+    let mut rows = shop.catalog()?.vendors();
+    rows.retain(|row| after.is_none_or(|after| row.id > after));
+    rows.sort_unstable_by_key(|row| row.id);
+    rows.truncate(paging.to_ask() as usize);
+    let place = |row: &Arc<VendorRow>| (Timestamp::default(), row.id.uuid());
+    Ok(ok(&paging.page(rows, shop.clock().now(), place, |row| VendorBody::from(&*row))))
+}
+
+problems!(GetVendorProblems: READS, &[&error::UNAVAILABLE]; VendorUnknown);
+
+/// A vendor
+#[utoipa::path(get, path = "/v1/vendors/{vendor}", tag = "catalog",
+    params(("vendor" = VendorId, Path, description = "The vendor")),
+    responses((status = 200, description = "The vendor.", body = VendorBody), GetVendorProblems))]
+pub async fn get_vendor(State(shop): State<Shop>, Id(id): Id<VendorId>) -> Result<Response> {
+    let row = shop.catalog()?.vendor(id).ok_or(Reject::VendorUnknown)?;
+    Ok(ok(&VendorBody::from(&*row)))
+}
+
+problems!(PatchVendorProblems: AUTH, BODY, ACTOR; VendorUnknown);
+
+/// Change a vendor's name, or whether it may sell
+///
+/// A vendor's own people change its name; its status, with the reason, is changed by the shop's staff alone: nobody ends their own suspension.
+#[utoipa::path(patch, path = "/v1/vendors/{vendor}", tag = "vendors", security(("bearer" = [])),
+    params(("vendor" = VendorId, Path, description = "The vendor")), request_body = VendorPatch,
+    responses((status = 200, description = "The vendor.", body = VendorBody), PatchVendorProblems))]
+pub async fn patch_vendor(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    Id(vendor): Id<VendorId>,
+    body: JsonBody<VendorPatch>,
+) -> Result<Response> {
+    may_know_of(caller.principal, Action::EditVendor, vendor)?;
+    if body.value.status.is_some() && !Action::SuspendVendors.is_for(caller.principal) {
+        return Err(Problem::new(&FORBIDDEN, "the shop's staff alone says whether a vendor may sell"));
+    }
+    let command = body.value.checked(caller.principal)?;
+    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
+    match ask::<Vendor>(&shop, vendor, command, how).await? {
+        (VendorReply::Vendor { vendor }, _) => Ok(ok(&VendorBody::from(vendor))),
+        (other, _) => Err(unexpected(&other)),
     }
 }
 
@@ -189,46 +188,7 @@ pub async fn create_vendor(
     let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
     match ask::<Vendor>(&shop, id, VendorCommand::Create { name }, how).await? {
         (VendorReply::Vendor { vendor }, replayed) => {
-            let body = VendorBody { id: vendor.id, name: vendor.name };
-            Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
-        }
-        (other, _) => Err(unexpected(&other)),
-    }
-}
-
-problems!(CreateProductProblems: KEYED, BODY, ACTOR;
-    VendorUnknown, PriceOutOfRange, StockOutOfRange, TooMany, SkuCodeTaken,
-);
-
-/// Add a product with its SKUs
-#[utoipa::path(post, path = "/v1/vendors/{vendor}/products", tag = "vendors", security(("bearer" = [])),
-    params(("vendor" = VendorId, Path, description = "The vendor"), IdempotencyHeader), request_body = ProductInput,
-    responses((status = 201, description = "The product.", body = VendorProductBody), CreateProductProblems))]
-pub async fn create_product(
-    State(shop): State<Shop>,
-    State(settings): State<Arc<Settings>>,
-    State(services): State<Services>,
-    caller: Caller,
-    key: RequestKey,
-    Id(vendor): Id<VendorId>,
-    body: JsonBody<ProductInput>,
-) -> Result<Response> {
-    may_know_of(caller.principal, Action::EditGoods, vendor)?;
-    let key = key.of(&caller, &body.raw);
-    let product = body.value.checked(&Mint::new(shop.clock(), key))?;
-    if let Some(category) = &product.category
-        && !query(&settings, services.categories.may_be_named(category)).await?
-    {
-        let mut faults = Faults::default();
-        faults.add("category", "there is no such category");
-        faults.done(&INVALID_BODY)?;
-    }
-    let command = VendorCommand::AddProduct { by: caller.principal, product };
-    let how = Ask { within: settings.request_timeout, key, fresh: false };
-    match ask::<Vendor>(&shop, vendor, command, how).await? {
-        (VendorReply::Product { product, skus }, replayed) => {
-            let body = VendorProductBody::new(&product, &skus);
-            Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
+            Ok(mark_replayed(json(StatusCode::CREATED, &VendorBody::from(vendor)), replayed))
         }
         (other, _) => Err(unexpected(&other)),
     }

@@ -11,6 +11,7 @@ use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ReturnStatus, ShipmentStatus, SubOrderStatus};
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::{GoodsStatus, VendorStatus};
 use crate::domain::who::ByKind;
 use crate::ports::StoreError;
 use std::borrow::Cow;
@@ -255,12 +256,14 @@ named!(
     ByKind = "sort of people",
     CourierStatus = "status of a parcel",
     Exemption = "exemption",
+    GoodsStatus = "status of goods",
     JobKind = "kind of job",
     OrderStatus = "order status",
     PaymentStatus = "payment status",
     ReturnStatus = "status of a return",
     ShipmentStatus = "status of parcels",
-    SubOrderStatus = "sub-order status"
+    SubOrderStatus = "sub-order status",
+    VendorStatus = "status of a vendor"
 );
 
 field!(MailKey, Uuid, |key| Uuid::from_bytes(key.0), |uuid| Ok(Self(uuid.into_bytes())));
@@ -345,6 +348,12 @@ impl From<Option<String>> for Cell<'_> {
 impl From<Uuid> for Cell<'_> {
     fn from(uuid: Uuid) -> Self {
         Cell::Uuid(Some(uuid))
+    }
+}
+
+impl From<Option<i64>> for Cell<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Cell::Integer(number)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::ids::{
     CartId, CouponId, CustomerId, JobId, OrderId, ProductId, ReturnId, SaleId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::job::{About, JobKind, JobState};
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{
     Amounts, Goods, OrderColumns, OrderFilter, PaymentStatus, ReturnStatus, ShipmentStatus, SubOrderStatus,
@@ -18,7 +18,7 @@ use crate::domain::rows::{
     StockChangeRow, SubOrderRow, VendorRow,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{Count, SaleTerms};
+use crate::domain::vendor::{Count, GoodsStatus, SaleTerms, VendorStatus};
 use crate::domain::who::ByKind;
 use crate::ports::jobs::NewJob;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,8 @@ table! {
     VendorRow as "vendors" ("id") of Vendor by "id", row {
         [fixed] id: VendorId = &row.id,
         name: String = &row.name,
-    } => VendorRow { VendorRow { id, name } }
+        [since 2] status: VendorStatus = &row.status,
+    } => VendorRow { VendorRow { id, name, status } }
 }
 
 table! {
@@ -52,7 +53,17 @@ table! {
         category: Option<String> = &row.category,
         [fixed] created_at: Timestamp = &row.created_at,
         sku_ids: Vec<SkuId> = &row.sku_ids,
-    } => ProductRow { ProductRow { id, vendor_id, title, description, category, created_at, sku_ids } }
+        [since 2] status: GoodsStatus = &row.status,
+        [since 2] price_minor: Option<i64> = row.price.map(|price| price.minor),
+        [since 2] currency: Option<String> = row.price.map(|price| price.currency.code().to_owned()),
+        [since 2] in_stock: i64 = i64::from(row.in_stock),
+        [since 2] words: String = &row.words,
+    } => ProductRow {{
+        let currency = currency.map(|code| code.parse().map_err(|_| unknown("currency", &code))).transpose()?;
+        let price = price_minor.zip(currency).map(|(minor, currency)| Money::new(minor, currency));
+        let in_stock = in_stock != 0;
+        ProductRow { id, vendor_id, title, description, category, created_at, sku_ids, status, price, in_stock, words }
+    }}
 }
 
 table! {
@@ -69,6 +80,7 @@ table! {
         held: i64 = &row.held,
         // JSON; most have none.
         terms: Option<String> = row.terms.as_deref().map(|terms| Document::of(terms).0),
+        [since 2] status: GoodsStatus = if row.archived { &GoodsStatus::Archived } else { &GoodsStatus::Active },
     } => SkuRow {
         SkuRow {
             id,
@@ -82,6 +94,7 @@ table! {
             on_hand,
             held,
             terms: terms.map(|terms| Document(terms).says()).transpose()?,
+            archived: status.is_archived(),
             suspended: false,
         }
     }

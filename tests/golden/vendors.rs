@@ -59,20 +59,36 @@ pub fn sale_change(full: bool) -> SaleChange {
     }
 }
 
-pub fn product(full: bool) -> NewProduct {
-    let sku = |number| NewSku {
+fn new_sku(number: u8) -> NewSku {
+    NewSku {
         id: sku(number),
         code: format!("RED-{number}"),
         price_minor: 125_000,
         currency: Currency::BDT,
         on_hand: 10,
-    };
+    }
+}
+
+fn by_vendor() -> Option<By> {
+    By::of(Principal::vendor(vendor()))
+}
+
+fn product_change(full: bool) -> ProductChange {
+    ProductChange {
+        title: full.then(|| "Jamdani sari".into()),
+        description: Some(full.then(|| "woven by two".into())),
+        category: Some(full.then(|| "sari".into())),
+        status: full.then_some(GoodsStatus::Archived),
+    }
+}
+
+pub fn product(full: bool) -> NewProduct {
     NewProduct {
         id: ProductId::from_uuid(uuid(5)),
         title: "Jamdani".into(),
         description: full.then(|| "woven by hand".into()),
         category: full.then(|| "sari".into()),
-        skus: vec![sku(0), sku(1)],
+        skus: vec![new_sku(0), new_sku(1)],
     }
 }
 
@@ -81,6 +97,28 @@ pub fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::VendorCreated { name: "Aarong".into() },
         VendorEvent::ProductAdded { product: product(true) },
         VendorEvent::ProductAdded { product: product(false) },
+        VendorEvent::VendorRenamed { name: "Aarong Crafts".into(), by: by_vendor() },
+        VendorEvent::VendorRenamed { name: "Aarong Crafts".into(), by: None },
+        VendorEvent::VendorStatusSet {
+            status: VendorStatus::Suspended,
+            reason: "no papers".into(),
+            by: By::of(Principal::SHOP),
+        },
+        VendorEvent::VendorStatusSet { status: VendorStatus::Active, reason: "papers came".into(), by: None },
+        VendorEvent::ProductChanged {
+            product: ProductId::from_uuid(uuid(5)),
+            change: Box::new(product_change(true)),
+            by: by_vendor(),
+        },
+        VendorEvent::ProductChanged {
+            product: ProductId::from_uuid(uuid(5)),
+            change: Box::new(product_change(false)),
+            by: None,
+        },
+        VendorEvent::SkuAdded { product: ProductId::from_uuid(uuid(5)), sku: new_sku(2), by: by_vendor() },
+        VendorEvent::SkuAdded { product: ProductId::from_uuid(uuid(5)), sku: new_sku(2), by: None },
+        VendorEvent::SkuStatusSet { sku: sku(0), status: GoodsStatus::Archived, by: by_vendor() },
+        VendorEvent::SkuStatusSet { sku: sku(0), status: GoodsStatus::Active, by: None },
         VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
         VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::default() },
         VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::new(sku_terms()) },
@@ -155,6 +193,20 @@ pub fn vendor_commands() -> Vec<VendorCommand> {
         VendorCommand::Create { name: "Aarong".into() },
         VendorCommand::AddProduct { by, product: product(true) },
         VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
+        VendorCommand::Rename { by, name: "Aarong Crafts".into() },
+        VendorCommand::SetStatus { by, status: VendorStatus::Suspended, reason: "no papers".into() },
+        VendorCommand::EditProduct {
+            by,
+            product: ProductId::from_uuid(uuid(5)),
+            change: Box::new(product_change(true)),
+        },
+        VendorCommand::EditProduct {
+            by,
+            product: ProductId::from_uuid(uuid(5)),
+            change: Box::new(product_change(false)),
+        },
+        VendorCommand::AddSku { by, product: ProductId::from_uuid(uuid(5)), sku: new_sku(2) },
+        VendorCommand::GetProduct { by, product: ProductId::from_uuid(uuid(5)) },
         VendorCommand::EditSku { by, sku: sku(0), change: Box::default() },
         VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(true)) },
         VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(false)) },
@@ -207,6 +259,7 @@ pub fn vendor_replies() -> Vec<VendorReply> {
         held: 2,
         terms: with_terms.then(|| Arc::new(sku_terms())),
         fences: if suspended { vec![(at(900_000), 3)] } else { Vec::new() },
+        archived: suspended,
         suspended,
     };
     let of_sale = |full: bool| SaleView {
@@ -228,9 +281,11 @@ pub fn vendor_replies() -> Vec<VendorReply> {
         title: "Jamdani".into(),
         description: full.then(|| "Handwoven".into()),
         category: full.then(|| "sarees".into()),
+        archived: full,
     };
     let mut all = vec![
-        VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into() } },
+        VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into(), suspended: false } },
+        VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into(), suspended: true } },
         VendorReply::Sale { sale: Box::new(of_sale(true)) },
         VendorReply::Sale { sale: Box::new(of_sale(false)) },
         VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false, false)] },
@@ -279,5 +334,6 @@ pub fn sku_change(full: bool) -> SkuChange {
         weight_grams: count(0),
         tax_category: text("reduced"),
         shipping_class: text("bulky"),
+        status: full.then_some(GoodsStatus::Archived),
     }
 }

@@ -8,6 +8,7 @@ mod attached;
 mod bills;
 mod carts;
 mod cash;
+mod catalogue;
 mod categories;
 mod checkout;
 mod clocks;

@@ -40,7 +40,7 @@ on_both_stores! {
 
         // Lists say as of when they are, and hold everything a checkpoint later.
         let listed = loop {
-            let listed = client.get(&format!("/v1/products?vendor={vendor}&category=home&q=uil")).send().await.expect(200);
+            let listed = client.get(&format!("/v1/products?vendor={vendor}&category=home&q=quil")).send().await.expect(200);
             if listed.body["items"].as_array().is_some_and(|items| !items.is_empty()) {
                 break listed;
             }

@@ -8,7 +8,7 @@ use crate::samples::{frame, vendor_rows, write_all};
 use haat::domain::buyer::MailKey;
 use haat::domain::ids::{CartId, CustomerId, EntityId};
 use haat::domain::order::{OrderFilter, OrderStatus};
-use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Store};
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, ProductOrder, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeMap;
 
@@ -143,7 +143,7 @@ async fn look_up(store: &Store, owned: &[Partition], number: i64) {
         assert!(page.iter().all(|order| order.columns.status == status), "{status}");
     }
     let of_shop = ProductFilter { vendor: Some(vendor_id("shop")), ..ProductFilter::default() };
-    assert_eq!(queries.products(&of_shop, None, 1).await.expect("products").len(), 1);
+    assert_eq!(queries.products(&of_shop, ProductOrder::Newest, None, 1).await.expect("products").len(), 1);
     assert_eq!(store.journal.frames(home.id, home.tail_seq + 2, 1).await.expect("frames").len(), 1);
     assert_eq!(store.journal.partitions().await.expect("partitions").len(), owned.len());
     let older = EntityDelta { version: 0, ..delta(order.entity(), 0, vec![part("", "{}")]) };

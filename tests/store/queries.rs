@@ -2,18 +2,25 @@
 
 use crate::random::config;
 use crate::samples::{
-    at, customer_row, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta,
+    at, customer_row, delta, ended, of_customer, order_delta, order_row, paid, part, terms, unpaid, uuid, vendor_delta,
     vendor_id, vendor_rows, write_all,
 };
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::buyer::{Audience, MailKey};
-use haat::domain::ids::{CartId, CustomerId, EntityId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
-use haat::domain::money::Currency;
+use haat::domain::ids::{
+    CartId, CategoryId, CustomerId, EntityId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId,
+};
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Amounts, OrderFilter, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{CustomerRow, OrderLineRow, OrderRow, Rows, Shapes, SubOrderRow};
+use haat::domain::rows::{CustomerRow, OrderLineRow, OrderRow, ProductRow, Rows, Shapes, SubOrderRow};
+use haat::domain::text::words;
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::SkuTerms;
-use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
+use haat::domain::vendor::{GoodsStatus, SkuTerms, VendorStatus};
+use haat::limits;
+use haat::ports::{
+    CheckpointWrite, EntityDelta, Listed, OrdersOf, Partition, PriceRange, ProductFilter, ProductOrder, ProductPlace,
+    Remake, Remaking, Store,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,7 +206,7 @@ on_all_stores! {
         assert_eq!(counts, BTreeMap::from([(OrderStatus::Paid, 2), (OrderStatus::AwaitingPayment, 3)]));
     }
 
-    async fn products_are_found_by_vendor_category_and_text(fixture) {
+    async fn products_are_found_by_vendor_category_and_words(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let titles = ["Cup 100% CLAY", "Cup_of_tea", "Plate", "চায়ের কাপ", "ÉCLAIR \\ cake", "cup of 100 beads"];
         let mut deltas = Vec::new();
@@ -209,28 +216,131 @@ on_all_stores! {
             deltas.push(vendor_delta(1, rows));
         }
         write_all(&store, &owned, &deltas).await;
-        let found = |filter: ProductFilter, after: Option<(Timestamp, ProductId)>, limit: u32| {
+        let found = |filter: ProductFilter, after: Option<ProductPlace>, limit: u32| {
             let queries = store.queries.clone();
             async move {
-                let found = queries.products(&filter, after, limit).await.expect("products");
-                found.into_iter().map(|product| (product.title.clone(), (product.created_at, product.id))).unzip::<String, _, Vec<_>, Vec<_>>()
+                let found = queries.products(&filter, ProductOrder::Newest, after, limit).await.expect("products");
+                let place = |product: &ProductRow| (product.created_at.as_millis(), product.id);
+                found.into_iter().map(|product| (product.title.clone(), place(&product))).unzip::<String, _, Vec<_>, Vec<_>>()
             }
         };
-        let text = |text: &str| ProductFilter { text: Some(text.to_owned()), ..ProductFilter::default() };
-        assert_eq!(found(text("cup"), None, 9).await.0, ["cup of 100 beads", "Cup_of_tea", "Cup 100% CLAY"]);
-        assert_eq!(found(text("100%"), None, 9).await.0, ["Cup 100% CLAY"]);
-        assert_eq!(found(text("p_o"), None, 9).await.0, ["Cup_of_tea"]);
-        assert_eq!(found(text("r \\ C"), None, 9).await.0, ["ÉCLAIR \\ cake"]);
-        assert_eq!(found(text("éclair"), None, 9).await.0, ["ÉCLAIR \\ cake"]);
-        assert_eq!(found(text("কাপ"), None, 9).await.0, ["চায়ের কাপ"]);
-        assert_eq!(found(text("'; DROP TABLE products"), None, 9).await.0, Vec::<String>::new());
+        let text = |text: &str| ProductFilter { terms: terms(text), ..ProductFilter::default() };
+        for (asked, expected) in [
+            ("cup", &["cup of 100 beads", "Cup_of_tea", "Cup 100% CLAY"][..]),
+            ("100 cu", &["cup of 100 beads", "Cup 100% CLAY"]),
+            ("100%", &["cup of 100 beads", "Cup 100% CLAY"]),
+            ("of cup", &["cup of 100 beads", "Cup_of_tea"]),
+            ("pla", &["Plate"]),
+            ("e\u{301}clair", &["ÉCLAIR \\ cake"]),
+            ("কাপ", &["চায়ের কাপ"]),
+            ("চা কাপ", &[]),
+            ("up", &[]),
+            ("c plate", &["Plate"]),
+            ("z plate", &[]),
+        ] {
+            assert_eq!(found(text(asked), None, 9).await.0, expected, "{asked}");
+        }
         let even = ProductFilter { categories: vec!["even".to_owned()], ..ProductFilter::default() };
         let (first, places) = found(even.clone(), None, 2).await;
         assert_eq!(first, ["ÉCLAIR \\ cake", "Plate"]);
         assert_eq!(found(even, places.last().copied(), 2).await.0, ["Cup 100% CLAY"]);
         let of_vendor = ProductFilter { vendor: Some(vendor_id("Plate")), ..ProductFilter::default() };
-        assert_eq!(store.queries.products(&of_vendor, None, 9).await.expect("products"), deltas[2].rows.products);
+        let rows = store.queries.products(&of_vendor, ProductOrder::Newest, None, 9).await.expect("products");
+        assert_eq!(rows, deltas[2].rows.products);
         assert_eq!(found(ProductFilter::default(), None, 9).await.0.len(), titles.len());
+        // A category whose name has the word does as well as the word.
+        let category = CategoryId::from_uuid(uuid("a category"));
+        deltas[2].rows.products[0].words = words::joined(["Plate", &category.to_string()].into_iter());
+        write_all(&store, &owned, &[vendor_delta(2, deltas[2].rows.clone())]).await;
+        let mut named = terms("dishes plate");
+        assert_eq!(found(ProductFilter { terms: named.clone(), ..ProductFilter::default() }, None, 9).await.0, [""; 0]);
+        named[0].categories.push(category);
+        assert_eq!(found(ProductFilter { terms: named, ..ProductFilter::default() }, None, 9).await.0, ["Plate"]);
+        // What it said before it says no more.
+        assert_eq!(found(text("kitchen plate"), None, 9).await.0, [""; 0]);
+    }
+
+    /// Where more products than a search gathers have a word, they are looked through instead: what is found is the same.
+    async fn a_word_that_nearly_all_have_finds_the_newest(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let many = limits::SEARCH_FOUND + 5;
+        let mut rows = vendor_rows("large", "Plate", at(0));
+        let one = rows.products.remove(0);
+        for number in 0..many {
+            let title = if number % 500 == 7 { format!("Blue plate {number}") } else { format!("Plate {number}") };
+            let id = ProductId::from_uuid(uuid(&format!("plate {number}")));
+            let words = words::joined([title.as_str()].into_iter());
+            rows.products.push(ProductRow { id, title, words, created_at: at(number.into()), sku_ids: Vec::new(), ..one.clone() });
+        }
+        rows.skus.clear();
+        write_all(&store, &owned, &[vendor_delta(1, rows)]).await;
+        let found = |text: &'static str, limit: u32| {
+            let (queries, filter) = (store.queries.clone(), ProductFilter { terms: terms(text), ..ProductFilter::default() });
+            async move {
+                let rows = queries.products(&filter, ProductOrder::Newest, None, limit).await.expect("products");
+                rows.into_iter().map(|row| row.title).collect::<Vec<_>>()
+            }
+        };
+        let newest: Vec<String> = (1..=3).map(|back| format!("Plate {}", many - back)).collect();
+        assert_eq!(found("plate", 3).await, newest);
+        assert_eq!(found("pl", 3).await, newest);
+        assert_eq!(found("lat", 3).await, [""; 0]);
+        let blue = (0..many).rev().filter(|number| number % 500 == 7).map(|number| format!("Blue plate {number}"));
+        assert_eq!(found("plate blue", 9).await, blue.collect::<Vec<_>>());
+    }
+
+    async fn products_are_filtered_and_ordered(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let price = |minor| Some(Money::new(minor, Currency::BDT));
+        let mut deltas = Vec::new();
+        for (number, (title, minor, in_stock)) in (0..).zip([("a", 300, true), ("b", 100, false), ("c", 200, true), ("d", 100, true)]) {
+            let mut rows = vendor_rows(title, title, at(number));
+            (rows.products[0].price, rows.products[0].in_stock) = (price(minor), in_stock);
+            deltas.push(vendor_delta(1, rows));
+        }
+        let mut without = vendor_rows("e", "e", at(9));
+        (without.products[0].price, without.products[0].in_stock) = (None, false);
+        without.products[0].status = GoodsStatus::Archived;
+        let mut suspended = vendor_rows("f", "f", at(10));
+        suspended.vendors[0].status = VendorStatus::Suspended;
+        deltas.extend([vendor_delta(1, without), vendor_delta(1, suspended)]);
+        write_all(&store, &owned, &deltas).await;
+        let found = |filter: ProductFilter, order: ProductOrder| {
+            let queries = store.queries.clone();
+            async move {
+                // Page by page, one on each.
+                let (mut found, mut after) = (String::new(), None);
+                loop {
+                    let page = queries.products(&filter, order, after, 1).await.expect("products");
+                    let Some(row) = page.first() else { return found };
+                    found.push_str(&row.title);
+                    let at = row.created_at.as_millis();
+                    after = Some((if order == ProductOrder::Newest { at } else { row.price.expect("a price").minor }, row.id));
+                }
+            }
+        };
+        let any = ProductFilter::default;
+        let own = |status| ProductFilter { status: Listed::Own(status), ..any() };
+        let range = |least, most| ProductFilter { price: Some(PriceRange { currency: Currency::BDT, least, most }), ..any() };
+        let dollars = PriceRange { currency: "USD".parse().expect("a currency"), least: 0, most: i64::MAX };
+        // Of the same price, by their ids.
+        let cheapest = if uuid("product of b") < uuid("product of d") { "bdca" } else { "dbca" };
+        for (filter, order, expected) in [
+            (any(), ProductOrder::Newest, "dcba".to_owned()),
+            (own(None), ProductOrder::Newest, "fedcba".to_owned()),
+            (own(Some(GoodsStatus::Archived)), ProductOrder::Newest, "e".to_owned()),
+            (own(Some(GoodsStatus::Active)), ProductOrder::Newest, "fdcba".to_owned()),
+            (ProductFilter { in_stock: Some(true), ..any() }, ProductOrder::Newest, "dca".to_owned()),
+            (ProductFilter { in_stock: Some(false), ..any() }, ProductOrder::Newest, "b".to_owned()),
+            (any(), ProductOrder::Cheapest, cheapest.to_owned()),
+            (any(), ProductOrder::Dearest, cheapest.chars().rev().collect()),
+            (range(101, 299), ProductOrder::Newest, "c".to_owned()),
+            (range(200, 300), ProductOrder::Cheapest, "ca".to_owned()),
+            (ProductFilter { price: Some(dollars), ..any() }, ProductOrder::Newest, String::new()),
+            (ProductFilter { terms: terms("kitchen"), ..range(100, 100) }, ProductOrder::Newest, "db".to_owned()),
+        ] {
+            assert_eq!(found(filter.clone(), order).await, expected, "{filter:?} {order:?}");
+        }
     }
 
     async fn the_catalog_is_complete(fixture) {

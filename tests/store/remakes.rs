@@ -7,8 +7,8 @@ use haat::domain::ids::{EntityId, EntityRef, Kind};
 use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows, Shapes};
 use haat::ports::{
-    CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, RejectedRows, Remake, Remaking, Store,
-    StoreError, Written,
+    CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, ProductOrder, RejectedRows, Remake, Remaking,
+    Store, StoreError, Written,
 };
 
 /// Remakes these rows, which are all that their entities have.
@@ -132,7 +132,9 @@ on_all_stores! {
         assert_eq!((standing().await, orders(&store).await), (vec![begun[0], begun[1], reached, begun[3]], vec![now]));
         let shapes = Shapes::default().raised(Kind::Order, 4);
         store.checkpoints.clear(&new, &shapes).await.expect("cleared");
-        assert_eq!(standing().await, [begun[0], begun[1], Remaking::done(Kind::Order, Shapes::default().of(Kind::Order) + 4), begun[3]], "all there will be is of these shapes");
+        let done = |kind| Remaking::done(kind, shapes.of(kind));
+        let all = [Kind::Coupon, Kind::Customer, Kind::Order, Kind::Vendor].map(done);
+        assert_eq!(standing().await, all, "all there will be is of these shapes");
     }
 
     /// What no rows can be made of is found again by whoever knows better.
@@ -217,6 +219,6 @@ on_both_stores! {
         let under_way = Remaking { kind: Kind::Vendor, complete: 1, aim: 2, reached: None };
         remake(&store, &owned, &[], Some(under_way)).await.expect("written");
         let filter = ProductFilter { categories: vec!["kitchen".to_owned()], ..ProductFilter::default() };
-        assert_eq!(store.queries.products(&filter, None, 9).await.expect("products").len(), 1);
+        assert_eq!(store.queries.products(&filter, ProductOrder::Newest, None, 9).await.expect("products").len(), 1);
     }
 }

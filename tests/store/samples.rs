@@ -5,14 +5,16 @@ use haat::domain::entity::Part;
 use haat::domain::ids::{
     CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
 };
-use haat::domain::money::Currency;
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Amounts, Goods, OrderStatus, PaymentStatus, SubOrderStatus};
 use haat::domain::rows::{
     CustomerRow, OrderLineRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, SubOrderRow, VendorRow,
 };
+use haat::domain::text::words;
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::{Count, Requires, SaleItem, SaleTerms, Tranche, WhenExhausted};
-use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, Store, StoreError};
+use haat::domain::vendor::{Count, GoodsStatus, Requires, SaleItem, SaleTerms, Tranche, VendorStatus, WhenExhausted};
+use haat::limits;
+use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, SearchTerm, Store, StoreError};
 use uuid::Uuid;
 
 pub fn at(second: i64) -> Timestamp {
@@ -192,10 +194,11 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
         on_hand: 8,
         held: 3,
         terms: None,
+        archived: false,
         suspended: false,
     };
     Rows {
-        vendors: vec![VendorRow { id: vendor, name: format!("The shop of {seed}") }],
+        vendors: vec![VendorRow { id: vendor, name: format!("The shop of {seed}"), status: VendorStatus::Active }],
         skus: sku_ids.iter().map(sku).collect(),
         sales: vec![sale_row(seed, vendor, &sku_ids)],
         products: vec![ProductRow {
@@ -206,6 +209,10 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
             category: Some("kitchen".to_owned()),
             created_at,
             sku_ids,
+            status: GoodsStatus::Active,
+            price: Some(Money::new(12_500, Currency::BDT)),
+            in_stock: true,
+            words: words::joined([title, "kitchen", "C-1"].into_iter()),
         }],
         ..Rows::default()
     }
@@ -231,4 +238,17 @@ pub async fn write(
 /// Writes what nothing is wrong with.
 pub async fn write_all(store: &Store, owned: &[Partition], entities: &[EntityDelta]) {
     assert_eq!(write(store, owned, entities).await.expect("it is written"), []);
+}
+
+/// What is looked for by a text, of which the last word may be the beginning of one.
+pub fn terms(text: &str) -> Vec<SearchTerm> {
+    let words = words::of(text);
+    let last = words.len() - 1;
+    let is_prefix = |place: usize, word: &str| place == last && word.chars().count() >= limits::SEARCH_PREFIX;
+    let term = |(place, word): (usize, String)| SearchTerm {
+        is_prefix: is_prefix(place, &word),
+        word,
+        categories: Vec::new(),
+    };
+    words.into_iter().enumerate().map(term).collect()
 }

@@ -354,8 +354,8 @@ impl World {
     fn publish(&mut self, published: &[Publication]) {
         for publication in published {
             match publication {
-                // The small shop has no coupons.
-                Publication::Product(_) | Publication::Sale(_) | Publication::Coupon(_) => {}
+                // The small shop has no coupons, and leaves it to its vendors whether they sell.
+                Publication::Vendor(_) | Publication::Product(_) | Publication::Sale(_) | Publication::Coupon(_) => {}
                 Publication::Sku(row) => {
                     self.availability.available.insert(row.id, row.available());
                     self.availability.prices.insert(row.id, Money::new(row.price_minor, row.currency));

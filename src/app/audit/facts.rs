@@ -400,7 +400,12 @@ impl Dealt {
                 slot.iter().for_each(|_| each(*order, Dealt::SlotBack));
             }
             VendorEvent::VendorCreated { .. }
+            | VendorEvent::VendorRenamed { .. }
+            | VendorEvent::VendorStatusSet { .. }
             | VendorEvent::ProductAdded { .. }
+            | VendorEvent::ProductChanged { .. }
+            | VendorEvent::SkuAdded { .. }
+            | VendorEvent::SkuStatusSet { .. }
             | VendorEvent::SkuPriceChanged { .. }
             | VendorEvent::DeliveryPlanSet { .. }
             | VendorEvent::SaleScheduled { .. }
@@ -534,6 +539,7 @@ pub(super) mod samples {
     use crate::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
     use crate::domain::rows::{OrderLineRow, SubOrderRow};
     use crate::domain::time::Timestamp;
+    use crate::domain::vendor::VendorStatus;
     use uuid::Uuid;
 
     pub(in super::super) fn cart() -> CartId {
@@ -645,7 +651,7 @@ pub(super) mod samples {
         facts.checked_out.push((cart(), order_id(1)));
         facts.rows.orders.push(paid(1).row);
         facts.orders.insert(order_id(1), paid(1));
-        let row = VendorRow { id: vendor(), name: "Nakshi".into() };
+        let row = VendorRow { id: vendor(), name: "Nakshi".into(), status: VendorStatus::Active };
         let sku = SkuRow {
             id: sku(),
             vendor_id: vendor(),
@@ -658,6 +664,7 @@ pub(super) mod samples {
             on_hand: 8,
             held: 0,
             terms: None,
+            archived: false,
             suspended: false,
         };
         facts.rows.vendors.push(row.clone());

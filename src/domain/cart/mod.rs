@@ -169,6 +169,9 @@ impl Cart {
         if others >= limits::CART_LINES {
             return Err(Reject::TooManyLines { limit: limits::CART_LINES });
         }
+        if !known.is_for_sale(line.sku) {
+            return Err(Reject::SkuUnavailable { skus: vec![line.sku] });
+        }
         let audience = self.audience(known);
         if let Some(refused) = rules_of(line.sku, audience, known).refuse_line(line.quantity) {
             return Err(refused);
@@ -195,6 +198,10 @@ impl Cart {
         let mut refusal = Refusal::default();
         self.wrong_quantity(audience, known).into_iter().for_each(|reject| refusal.add(reject));
         for line in &self.lines {
+            if !known.is_for_sale(line.sku) {
+                refusal.add(Reject::SkuUnavailable { skus: vec![line.sku] });
+                continue;
+            }
             match known.offer(line.sku, line.quantity, now) {
                 Some(Ok(offered)) => {
                     let is_inside = |room: &RoomId| entries.iter().any(|entry| entry.room == *room);

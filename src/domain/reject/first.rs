@@ -2,7 +2,7 @@
 
 use super::Reject;
 
-/// Of several refusals the one that takes precedence; what is short is told of all SKUs.
+/// Of several refusals the one that takes precedence; what is short or not for sale is told of all SKUs.
 #[derive(Debug, Default)]
 pub struct Refusal(Option<Reject>);
 
@@ -11,6 +11,7 @@ impl Refusal {
     pub fn add(&mut self, reject: Reject) {
         match (&mut self.0, reject) {
             (Some(Reject::OutOfStock { skus }), Reject::OutOfStock { skus: more }) => skus.extend(more),
+            (Some(Reject::SkuUnavailable { skus }), Reject::SkuUnavailable { skus: more }) => skus.extend(more),
             (Some(first), reject) if (first.kind() as usize) <= reject.kind() as usize => {}
             (first, reject) => *first = Some(reject),
         }

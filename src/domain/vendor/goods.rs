@@ -1,14 +1,15 @@
 //! What a vendor sells: its products and SKUs, their prices and their stock.
 
+use super::catalogue::GoodsStatus;
 use super::terms::{SkuChange, SkuTerms, price_of};
-use super::{HeldLine, NewProduct, NewSku, OnSale, PartKey, Vendor, VendorEvent, WantedLine};
+use super::{HeldLine, NewProduct, NewSku, OnSale, PartKey, Vendor, VendorEvent, VendorStatus, WantedLine};
 use crate::domain::buyer::Audience;
 use crate::domain::entity::By;
 use crate::domain::ids::{ProductId, SkuId};
-use crate::domain::money::{self, Currency};
+use crate::domain::money::{self, Currency, Money};
 use crate::domain::reject::Reject;
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
-use crate::domain::text::code_key;
+use crate::domain::text::{code_key, words};
 use crate::domain::time::Timestamp;
 use crate::limits;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub(super) struct Product {
     pub(super) category: Option<String>,
     pub(super) created_at: Timestamp,
     pub(super) skus: Vec<SkuId>,
+    /// Whether it is not for sale any more, with all of its SKUs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) archived: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,9 @@ pub(super) struct Sku {
     /// On what terms it is sold, where there are any beside its price. Shared with what was published of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
     pub(super) terms: Option<Arc<SkuTerms>>,
+    /// Whether it is not for sale any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) archived: bool,
 }
 
 impl Sku {
@@ -60,6 +67,7 @@ impl Vendor {
             on_hand: sku.on_hand,
             held: sku.held,
             terms: sku.terms.clone(),
+            archived: self.is_archived(id),
             suspended: self.suspended.contains(&id),
         })
     }
@@ -98,11 +106,15 @@ impl Vendor {
 
     /// All products as rows.
     pub fn product_rows(&self) -> Vec<ProductRow> {
-        self.products.keys().filter_map(|id| self.product_row(*id)).collect()
+        self.products.keys().filter_map(|id| self.searched_row(*id)).collect()
     }
 
+    /// A product as it is shown: without the words by which the store finds it.
     pub(super) fn product_row(&self, id: ProductId) -> Option<ProductRow> {
         let product = self.products.get(&id)?;
+        let on_offer = || product.skus.iter().filter_map(|sku| self.skus.get(sku)).filter(|sku| !sku.archived);
+        let currency = on_offer().next().map(|sku| sku.currency);
+        let price_minor = on_offer().filter(|sku| Some(sku.currency) == currency).map(|sku| sku.price_minor).min();
         Some(ProductRow {
             id,
             vendor_id: self.id,
@@ -111,12 +123,26 @@ impl Vendor {
             category: product.category.clone(),
             created_at: product.created_at,
             sku_ids: product.skus.clone(),
+            status: GoodsStatus::of(product.archived),
+            price: price_minor.zip(currency).map(|(minor, currency)| Money::new(minor, currency)),
+            in_stock: on_offer().any(|sku| sku.available() > 0),
+            words: String::new(),
         })
+    }
+
+    /// A product as its row in the store, by the words of which it is found.
+    pub(super) fn searched_row(&self, id: ProductId) -> Option<ProductRow> {
+        let row = self.product_row(id)?;
+        let codes = row.sku_ids.iter().filter_map(|sku| self.skus.get(sku)).map(|sku| sku.code.as_str());
+        let said = [row.title.as_str()].into_iter().chain(row.description.as_deref()).chain(row.category.as_deref());
+        let words = words::joined(said.chain(codes));
+        Some(ProductRow { words, ..row })
     }
 
     /// The vendor as its row; `None` before it came into being.
     pub fn row(&self) -> Option<VendorRow> {
-        self.head.name.clone().map(|name| VendorRow { id: self.id, name })
+        let status = VendorStatus::of(self.head.suspended);
+        self.head.name.clone().map(|name| VendorRow { id: self.id, name, status })
     }
 
     pub(super) fn decide_product(&self, product: &NewProduct) -> Result<Vec<VendorEvent>, Reject> {
@@ -150,7 +176,12 @@ impl Vendor {
     }
 
     /// Changes of price and terms, each recorded only where it is another.
-    pub(super) fn decide_edit(&self, id: SkuId, change: &SkuChange) -> Result<Vec<VendorEvent>, Reject> {
+    pub(super) fn decide_edit(
+        &self,
+        id: SkuId,
+        change: &SkuChange,
+        by: Option<By>,
+    ) -> Result<Vec<VendorEvent>, Reject> {
         let sku = self.sku(id)?;
         if let Some(found) = change.currency.filter(|currency| *currency != sku.currency) {
             return Err(Reject::CurrencyMismatch { expected: sku.currency, found });
@@ -166,6 +197,9 @@ impl Vendor {
         let terms = change.terms(&before)?;
         if terms != before {
             events.push(VendorEvent::SkuTermsChanged { sku: id, terms: Box::new(terms) });
+        }
+        if let Some(status) = change.status.filter(|status| status.is_archived() != sku.archived) {
+            events.push(VendorEvent::SkuStatusSet { sku: id, status, by });
         }
         Ok(events)
     }
@@ -196,10 +230,46 @@ impl Vendor {
         Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned(), by }])
     }
 
+    /// A SKU that no product has had before.
+    pub(super) fn add_sku(&mut self, product: ProductId, new: &NewSku) {
+        let sku = Sku {
+            product,
+            code: new.code.clone(),
+            price_minor: new.price_minor,
+            currency: new.currency,
+            received: new.on_hand,
+            on_hand: new.on_hand,
+            held: 0,
+            terms: None,
+            archived: false,
+        };
+        self.codes.insert(code_key(&sku.code));
+        self.skus.insert(new.id, sku);
+        self.made(PartKey::Sku(new.id));
+    }
+
+    /// The product's row is to be written anew.
+    pub(super) fn touch_product(&mut self, id: ProductId) {
+        self.changed.entry(PartKey::Product(id)).or_insert(false);
+    }
+
+    /// The row of this SKU's product is to be written anew.
+    pub(super) fn touch_product_of(&mut self, sku: SkuId) {
+        if let Some(product) = self.skus.get(&sku).map(|sku| sku.product) {
+            self.touch_product(product);
+        }
+    }
+
     pub(super) fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
         if let Some(sku) = self.skus.get_mut(&id) {
+            let was_there = sku.available() > 0;
             change(sku);
+            let (is_there, product) = (sku.available() > 0, sku.product);
             self.changed.entry(PartKey::Sku(id)).or_insert(false);
+            // The product's row says whether any of it is in stock.
+            if is_there != was_there {
+                self.touch_product(product);
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
 mod breaches;
+mod catalogue;
 mod goods;
+mod published;
 mod sales;
 mod slots;
 mod stock;
@@ -14,6 +16,7 @@ mod tests;
 mod types;
 mod view;
 
+pub use catalogue::{GoodsStatus, ProductChange, VendorStatus};
 pub use sales::{
     Count, ItemChange, NewLimit, OnSale, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, Stock, Tranche,
     WhenExhausted,
@@ -53,6 +56,9 @@ pub type StockHold = Hold<HeldStock>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     name: Option<String>,
+    /// Whether the shop's staff does not let it sell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
     /// What is sold to orders that are not settled, with the end of each hold's time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     committed: BTreeMap<OrderId, Timestamp>,
@@ -145,7 +151,23 @@ impl Vendor {
             }
             VendorCommand::EditSku { by, sku, change } => {
                 self.may(*by, Action::EditGoods)?;
-                self.decide_edit(*sku, change)
+                self.decide_edit(*sku, change, By::of(*by))
+            }
+            VendorCommand::Rename { by, name } => {
+                self.may(*by, Action::EditVendor)?;
+                Ok(self.decide_rename(name, By::of(*by)))
+            }
+            VendorCommand::SetStatus { by, status, reason } => {
+                self.may(*by, Action::SuspendVendors)?;
+                Ok(self.decide_vendor_status(*status, reason, By::of(*by)))
+            }
+            VendorCommand::EditProduct { by, product, change } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_product_change(*product, change, By::of(*by))
+            }
+            VendorCommand::AddSku { by, product, sku } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_new_sku(*product, sku, By::of(*by))
             }
             VendorCommand::AdjustStock { by, sku, delta, reason } => {
                 self.may(*by, Action::EditGoods)?;
@@ -155,6 +177,10 @@ impl Vendor {
             VendorCommand::GetSku { by, sku } => {
                 self.may(*by, Action::SeeGoods)?;
                 self.sku(*sku).map(|_| Vec::new())
+            }
+            VendorCommand::GetProduct { by, product } => {
+                self.may(*by, Action::SeeGoods)?;
+                self.products.get(product).map(|_| Vec::new()).ok_or(Reject::ProductUnknown)
             }
             VendorCommand::ScheduleSale { by, sale, terms } => {
                 self.may(*by, Action::EditGoods)?;
@@ -307,28 +333,30 @@ impl Decides for Vendor {
         match event {
             VendorEvent::VendorCreated { name } => self.head.name = Some(name.clone()),
             VendorEvent::ProductAdded { product } => {
-                for new in &product.skus {
-                    let sku = Sku {
-                        product: product.id,
-                        code: new.code.clone(),
-                        price_minor: new.price_minor,
-                        currency: new.currency,
-                        received: new.on_hand,
-                        on_hand: new.on_hand,
-                        held: 0,
-                        terms: None,
-                    };
-                    self.codes.insert(code_key(&sku.code));
-                    self.skus.insert(new.id, sku);
-                    self.made(PartKey::Sku(new.id));
-                }
+                product.skus.iter().for_each(|sku| self.add_sku(product.id, sku));
                 let skus = product.skus.iter().map(|sku| sku.id).collect();
                 let NewProduct { id, title, description, category, .. } = product.clone();
-                self.products.insert(id, Product { title, description, category, created_at: at, skus });
+                self.products
+                    .insert(id, Product { title, description, category, created_at: at, skus, archived: false });
                 self.made(PartKey::Product(id));
+            }
+            VendorEvent::VendorRenamed { name, .. } => self.head.name = Some(name.clone()),
+            VendorEvent::VendorStatusSet { status, .. } => self.head.suspended = status.is_suspended(),
+            VendorEvent::ProductChanged { product, change, .. } => self.change_product(*product, change),
+            VendorEvent::SkuAdded { product, sku, .. } => {
+                self.add_sku(*product, sku);
+                if let Some(product) = self.products.get_mut(product) {
+                    product.skus.push(sku.id);
+                }
+                self.touch_product(*product);
+            }
+            VendorEvent::SkuStatusSet { sku, status, .. } => {
+                self.touch_sku(*sku, |sku| sku.archived = status.is_archived());
+                self.touch_product_of(*sku);
             }
             VendorEvent::SkuPriceChanged { sku, price_minor } => {
                 self.touch_sku(*sku, |sku| sku.price_minor = *price_minor);
+                self.touch_product_of(*sku);
             }
             VendorEvent::SkuTermsChanged { sku, terms } => {
                 let terms = (**terms != SkuTerms::default()).then(|| Arc::from(terms.clone()));
@@ -376,10 +404,16 @@ impl Decides for Vendor {
             self.sku_view(sku).map(|sku| VendorReply::Sku { sku: Box::new(sku) }).ok_or(Reject::SkuUnknown)
         };
         Some(match command {
-            VendorCommand::Create { .. } | VendorCommand::Get { .. } => {
+            VendorCommand::Create { .. }
+            | VendorCommand::Get { .. }
+            | VendorCommand::Rename { .. }
+            | VendorCommand::SetStatus { .. } => {
                 self.row().map(|row| VendorReply::Vendor { vendor: row.into() }).ok_or(Reject::VendorUnknown)
             }
-            VendorCommand::AddProduct { product, .. } => match self.product_row(product.id) {
+            VendorCommand::AddProduct { product: NewProduct { id: product, .. }, .. }
+            | VendorCommand::EditProduct { product, .. }
+            | VendorCommand::AddSku { product, .. }
+            | VendorCommand::GetProduct { product, .. } => match self.product_row(*product) {
                 Some(row) => {
                     let skus = row.sku_ids.iter().filter_map(|sku| self.sku_row(*sku)).map(SkuView::from).collect();
                     Ok(VendorReply::Product { product: Box::new(row.into()), skus })
@@ -428,59 +462,25 @@ impl Decides for Vendor {
     }
 
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
-        let available = |sku: &SkuId, taken: i64| {
-            let available = self.skus.get(sku).map(Sku::available)?;
-            let available = if self.suspended.contains(sku) { 0 } else { available };
-            Some(Publication::Available { sku: *sku, available, taken, in_sales: self.taken_in_sales(*sku) })
-        };
-        let listed = |sku: &SkuId| self.sku_row(*sku).map(|row| Publication::Sku(Box::new(row)));
-        let mut published = Vec::with_capacity(1);
-        for event in events {
-            match event {
-                VendorEvent::VendorCreated { .. }
-                | VendorEvent::DeliveryPlanSet { .. }
-                | VendorEvent::StockCommitted { .. }
-                | VendorEvent::HoldCommitted { .. }
-                | VendorEvent::HoldsClosed { .. }
-                | VendorEvent::CreditsClosed { .. } => {}
-                VendorEvent::SaleScheduled { sale, .. }
-                | VendorEvent::SaleChanged { sale, .. }
-                | VendorEvent::SaleCancelled { sale } => {
-                    published.extend(self.sale_row(*sale).map(|row| Publication::Sale(Box::new(row))));
-                }
-                VendorEvent::ProductAdded { product } => {
-                    published.extend(self.product_row(product.id).map(|row| Publication::Product(Box::new(row))));
-                    published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
-                }
-                VendorEvent::SkuPriceChanged { sku, .. } | VendorEvent::SkuTermsChanged { sku, .. } => {
-                    published.extend(listed(sku));
-                }
-                VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku, 0)),
-                VendorEvent::Restocked { lines, .. } => {
-                    published.extend(lines.iter().filter_map(|line| available(&line.sku, 0)));
-                }
-                VendorEvent::StockHeld { lines, .. } => {
-                    published.extend(lines.iter().filter_map(|line| available(&line.sku, line.quantity)));
-                }
-                VendorEvent::StockReleased { skus, .. } => {
-                    published.extend(skus.iter().filter_map(|sku| available(sku, 0)));
-                }
-            }
-        }
-        published
+        self.published(events)
     }
 
     fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
-        let products = self.product_rows().into_iter().map(|product| Publication::Product(Box::new(product)));
+        let products = self.products.keys().filter_map(|id| self.product_row(*id));
+        let products = products.map(|product| Publication::Product(Box::new(product)));
         let skus = self.sku_rows().into_iter().map(|sku| Publication::Sku(Box::new(sku)));
         let sales = self.sale_rows().into_iter().map(|sale| Publication::Sale(Box::new(sale)));
-        products.chain(skus).chain(sales).collect()
+        let vendor = self.row().map(Publication::Vendor).into_iter();
+        vendor.chain(products).chain(skus).chain(sales).collect()
     }
 
     fn creates(command: &VendorCommand) -> bool {
         matches!(
             command,
-            VendorCommand::Create { .. } | VendorCommand::AddProduct { .. } | VendorCommand::ScheduleSale { .. }
+            VendorCommand::Create { .. }
+                | VendorCommand::AddProduct { .. }
+                | VendorCommand::AddSku { .. }
+                | VendorCommand::ScheduleSale { .. }
         )
     }
 
@@ -489,6 +489,7 @@ impl Decides for Vendor {
             command,
             VendorCommand::Get { .. }
                 | VendorCommand::GetSku { .. }
+                | VendorCommand::GetProduct { .. }
                 | VendorCommand::GetSale { .. }
                 | VendorCommand::GetDeliveryPlan { .. }
                 | VendorCommand::GetSlots { .. }
@@ -545,7 +546,7 @@ impl Keeps for Vendor {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_VENDOR;
     const IS_LARGE: bool = true;
     const GIVES_WAY: bool = false;
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
     const ROWS_AT_START: bool = true;
 
     fn stays(&self) -> bool {
@@ -564,7 +565,7 @@ impl Keeps for Vendor {
         for key in changed.into_keys() {
             parts.push(self.part(key));
             match key {
-                PartKey::Product(id) => rows.products.extend(self.product_row(id)),
+                PartKey::Product(id) => rows.products.extend(self.searched_row(id)),
                 PartKey::Sku(id) => rows.skus.extend(self.sku_row(id)),
                 PartKey::Sale(id) | PartKey::SaleItem(id, _) => {
                     sales.insert(id);

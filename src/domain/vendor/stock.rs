@@ -38,6 +38,10 @@ impl Vendor {
         let mut in_sales: Vec<(OnSale<'_>, i64)> = Vec::new();
         for line in lines {
             let sku = self.sku(line.sku)?;
+            if !self.is_for_sale(line.sku) {
+                refusal.add(Reject::SkuUnavailable { skus: vec![line.sku] });
+                continue;
+            }
             if sku.currency != currency {
                 foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
             }

@@ -2,6 +2,7 @@
 //!
 //! Most SKUs have none: theirs are [`SkuTerms::default`], which nothing keeps.
 
+use super::catalogue::GoodsStatus;
 use crate::domain::buyer::Audience;
 use crate::domain::ids::SkuId;
 use crate::domain::money::{Currency, Money};
@@ -263,10 +264,13 @@ pub struct SkuChange {
     /// [`SkuTerms::shipping_class`].
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "there")]
     pub shipping_class: Option<Option<String>>,
+    /// Whether it is for sale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<GoodsStatus>,
 }
 
 /// Reads a field that is there: so one that is absent is told from one that is null.
-fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

@@ -1,5 +1,6 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
+use super::catalogue::{GoodsStatus, ProductChange, VendorStatus};
 use super::sales::{SaleChange, SaleTerms};
 use super::slots::{DeliveryPlan, Slot, SlotId};
 use super::terms::{SkuChange, SkuTerms};
@@ -188,6 +189,47 @@ pub enum VendorCommand {
         /// The product.
         product: NewProduct,
     },
+    /// Call it something else.
+    Rename {
+        /// On whose behalf.
+        by: Principal,
+        /// Its name from now on.
+        name: String,
+    },
+    /// Suspend it, or let it sell again. The shop's staff alone may.
+    SetStatus {
+        /// On whose behalf.
+        by: Principal,
+        /// Which of both.
+        status: VendorStatus,
+        /// Why.
+        reason: String,
+    },
+    /// Change what a product says, or whether it is for sale.
+    EditProduct {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        product: ProductId,
+        /// What of it.
+        change: Box<ProductChange>,
+    },
+    /// Add a SKU to a product.
+    AddSku {
+        /// On whose behalf.
+        by: Principal,
+        /// To which.
+        product: ProductId,
+        /// The SKU.
+        sku: NewSku,
+    },
+    /// Show a product with its SKUs.
+    GetProduct {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        product: ProductId,
+    },
     /// Change a price.
     SetPrice {
         /// On whose behalf.
@@ -346,6 +388,54 @@ pub enum VendorEvent {
     ProductAdded {
         /// The product.
         product: NewProduct,
+    },
+    /// It has another name.
+    VendorRenamed {
+        /// Its name from now on.
+        name: String,
+        /// Who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// It was suspended, or may sell again.
+    VendorStatusSet {
+        /// Which of both.
+        status: VendorStatus,
+        /// Why.
+        reason: String,
+        /// Who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// A product says something else, or is or is not for sale.
+    ProductChanged {
+        /// Which.
+        product: ProductId,
+        /// What of it, and nothing that is as it was.
+        change: Box<ProductChange>,
+        /// Who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// A product has one SKU more.
+    SkuAdded {
+        /// Which product.
+        product: ProductId,
+        /// The SKU.
+        sku: NewSku,
+        /// Who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// A SKU is or is not for sale.
+    SkuStatusSet {
+        /// Which.
+        sku: SkuId,
+        /// Which of both.
+        status: GoodsStatus,
+        /// Who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
     },
     /// A price was changed.
     SkuPriceChanged {

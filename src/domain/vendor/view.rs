@@ -16,6 +16,9 @@ pub struct VendorView {
     pub id: VendorId,
     /// The vendor's name.
     pub name: String,
+    /// Whether the shop's staff does not let it sell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 /// A product as it is shown.
@@ -31,6 +34,9 @@ pub struct ProductView {
     pub description: Option<String>,
     /// Where it is found.
     pub category: Option<String>,
+    /// Whether it is not for sale any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
 }
 
 /// A SKU as its vendor is shown it.
@@ -62,6 +68,9 @@ pub struct SkuView {
     /// Pieces on hand that are kept for a sale, each until the sale is over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fences: Vec<(Timestamp, i64)>,
+    /// Whether it is archived, or its product is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// Whether it is out of sale because its figures do not add up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
@@ -134,22 +143,22 @@ impl SkuView {
 }
 
 impl From<VendorRow> for VendorView {
-    fn from(VendorRow { id, name }: VendorRow) -> Self {
-        Self { id, name }
+    fn from(VendorRow { id, name, status }: VendorRow) -> Self {
+        Self { id, name, suspended: status.is_suspended() }
     }
 }
 
 impl From<ProductRow> for ProductView {
     fn from(row: ProductRow) -> Self {
-        let ProductRow { id, vendor_id, title, description, category, created_at: _, sku_ids: _ } = row;
-        Self { id, vendor_id, title, description, category }
+        let ProductRow { id, vendor_id, title, description, category, status, .. } = row;
+        Self { id, vendor_id, title, description, category, archived: status.is_archived() }
     }
 }
 
 impl From<SkuRow> for SkuView {
     fn from(row: SkuRow) -> Self {
         let SkuRow { id, vendor_id, product_id, code, title, .. } = row;
-        let SkuRow { price_minor, currency, received, on_hand, held, terms, suspended, .. } = row;
+        let SkuRow { price_minor, currency, received, on_hand, held, terms, archived, suspended, .. } = row;
         Self {
             id,
             vendor_id,
@@ -163,6 +172,7 @@ impl From<SkuRow> for SkuView {
             held,
             terms,
             fences: Vec::new(),
+            archived,
             suspended,
         }
     }

@@ -4,7 +4,7 @@ use super::upserts::{read, selected};
 use super::waiting::{has_such_a_share, page_of_vendor};
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
 use crate::domain::buyer::MailKey;
-use crate::domain::ids::{CouponId, CustomerId, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CouponId, CustomerId, OrderId, SkuId, VendorId};
 use crate::domain::order::{OrderFilter, OrderStatus};
 use crate::domain::rows::{
     CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, StockChangeRow, VendorRow,
@@ -15,7 +15,7 @@ use crate::persistence::table::{Cell, Table, unknown};
 use crate::persistence::tables::{ShareOf, filtered_by};
 use crate::persistence::values::{Moment, signed, unsigned};
 use crate::ports::waiting::Shares;
-use crate::ports::{OrdersOf, ProductFilter, Queries, StockPlace, StoreError};
+use crate::ports::{OrdersOf, ProductFilter, ProductOrder, ProductPlace, Queries, StockPlace, StoreError};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Transaction};
 use std::borrow::Cow;
@@ -31,20 +31,6 @@ pub(in crate::persistence) const GUESTS_ORDERS: &str = "
 pub(in crate::persistence) const POINTS_PENDING: &str = "
     SELECT CAST(COALESCE(SUM(points_pending), 0) AS bigint) FROM orders
     WHERE customer_id = $1 AND points_pending IS NOT NULL";
-
-/// The pattern for texts that contain `text`, in whose place LIKE takes nothing for a wildcard.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for letter in text.to_lowercase().chars() {
-        if matches!(letter, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
-}
 
 /// A value to compare a column with.
 pub(super) fn push_cell(query: &mut QueryBuilder<Db>, cell: Cell<'_>) {
@@ -215,37 +201,11 @@ impl Queries for Inner {
     async fn products(
         &self,
         filter: &ProductFilter,
-        after: Option<(Timestamp, ProductId)>,
+        order: ProductOrder,
+        after: Option<ProductPlace>,
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
-        let select = format!("SELECT {} FROM products WHERE true", selected::<ProductRow>(""));
-        let (mut query, mut by) = (QueryBuilder::<Db>::new(select), Vec::new());
-        if let Some(vendor) = filter.vendor {
-            by.push("vendor_id");
-            query.push(" AND vendor_id = ").push_bind(vendor.uuid());
-        }
-        if !filter.categories.is_empty() {
-            by.push("category");
-            query.push(" AND category IN (");
-            let mut categories = query.separated(", ");
-            for category in &filter.categories {
-                categories.push_bind(category.clone());
-            }
-            query.push(")");
-        }
-        if let Some(text) = &filter.text {
-            by.push("title_folded");
-            query.push(" AND title_folded LIKE ").push_bind(containing(text)).push(" ESCAPE '\\'");
-        }
-        self.may_filter_by::<ProductRow>(&by).await?;
-        if let Some((created_at, product)) = after {
-            query.push(" AND (created_at, id) < (").push_bind(Moment(created_at));
-            query.push(", ").push_bind(product.uuid()).push(")");
-        }
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
-        // There are as many texts as a category has others below it.
-        let query = query.build().persistent(LOOKUPS_STAY_PREPARED && filter.categories.len() <= 1);
-        all::<ProductRow>(&within(self.query_timeout, query.fetch_all(&self.lists)).await?)
+        self.read_products(filter, order, after, limit).await
     }
 
     async fn coupons(

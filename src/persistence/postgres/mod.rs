@@ -5,6 +5,7 @@
 
 mod journal;
 mod rows;
+mod search;
 mod units;
 mod upserts;
 
@@ -23,6 +24,9 @@ mod frames;
 #[path = "../portable/jobs.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod jobs;
+#[path = "../portable/products.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod portable_products;
 #[path = "../portable/units.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod portable_units;
@@ -97,6 +101,8 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Postgres>,
     lists: Pool<Postgres>,
+    /// For whoever searches, known or not.
+    searches: Pool<Postgres>,
     /// For the tokens of payments under way.
     tokens: Pool<Postgres>,
     /// For what services write.
@@ -145,6 +151,7 @@ impl Pools for Inner {
         let pools = [
             ("reads", &self.reads),
             ("lists", &self.lists),
+            ("searches", &self.searches),
             ("tokens", &self.tokens),
             ("services", &self.services),
             ("tables", &self.tables),
@@ -209,6 +216,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         query_timeout: options.query_timeout + GRACE,
         reads: pool(options.read_connections, options.query_timeout),
         lists: pool(options.query_connections, options.query_timeout),
+        searches: pool(limits::SEARCH_CONNECTIONS, Duration::from_millis(limits::SEARCH_MS)),
         tokens: pool(limits::TOKEN_CONNECTIONS, options.query_timeout),
         services: pool(limits::SERVICE_CONNECTIONS, options.query_timeout),
         tables: once,

@@ -7,6 +7,7 @@
 mod journal;
 mod lock;
 mod room;
+mod search;
 mod units;
 mod upserts;
 
@@ -25,6 +26,9 @@ mod frames;
 #[path = "../portable/jobs.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod jobs;
+#[path = "../portable/products.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod portable_products;
 #[path = "../portable/units.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod portable_units;
@@ -95,6 +99,8 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
+    /// For whoever searches, known or not.
+    searches: Pool<Sqlite>,
     log: Mutex<Log>,
     log_path: PathBuf,
     /// For what looks at whole tables. Here no statement has a time of its own.
@@ -190,7 +196,9 @@ impl Pools for Inner {
     }
 
     fn pools(&self) -> Vec<PoolStanding> {
-        [("reads", &self.reads), ("lists", &self.lists)].map(|(name, pool)| pool_standing(name, pool)).into()
+        [("reads", &self.reads), ("lists", &self.lists), ("searches", &self.searches)]
+            .map(|(name, pool)| pool_standing(name, pool))
+            .into()
     }
 }
 
@@ -244,6 +252,7 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         query_timeout: options.query_timeout,
         tokens: reads.clone(),
         reads,
+        searches: pool(limits::SEARCH_CONNECTIONS),
         tables: lists.clone(),
         lists,
         lock,
@@ -661,6 +670,7 @@ mod tests {
             reads: pool.clone(),
             tokens: pool.clone(),
             tables: pool.clone(),
+            searches: pool.clone(),
             lists: pool,
             lock: Some(lock),
         };

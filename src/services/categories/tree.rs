@@ -2,8 +2,10 @@
 
 use super::{Category, Change, Patch, Refusal};
 use crate::domain::ids::CategoryId;
+use crate::domain::text::words;
 use crate::limits;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 /// A category in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Tree {
     version: u64,
     placed: Vec<Placed>,
     places: HashMap<CategoryId, usize>,
+    /// Which categories have a word in their names.
+    named: BTreeMap<String, Vec<CategoryId>>,
 }
 
 /// Why rows make no tree.
@@ -77,6 +81,9 @@ impl Tree {
             before = Some(name);
             let place = self.placed.len();
             self.places.insert(id, place);
+            for word in words::of(&category.name) {
+                self.named.entry(word).or_default().push(id);
+            }
             self.placed.push(Placed { category, depth, end: 0 });
             self.place(below, Some(id), depth + 1)?;
             self.placed[place].end = self.placed.len();
@@ -102,6 +109,18 @@ impl Tree {
     /// This category and all below it; nothing when there is no such category.
     pub fn under(&self, id: CategoryId) -> &[Placed] {
         self.places.get(&id).map_or(&[], |place| &self.placed[*place..self.placed[*place].end])
+    }
+
+    /// The categories whose names have this word, or one that begins with it: a name that has it twice comes twice.
+    pub fn named_by<'a>(&'a self, word: &'a str, is_prefix: bool) -> impl Iterator<Item = CategoryId> + 'a {
+        let begins =
+            self.named.range::<str, _>((Bound::Included(word), Bound::Unbounded)).take_while(move |(named, _)| {
+                match is_prefix {
+                    true => named.starts_with(word),
+                    false => *named == word,
+                }
+            });
+        begins.flat_map(|(_, ids)| ids.iter().copied())
     }
 
     /// What comes behind this category; all where there is none of this id.

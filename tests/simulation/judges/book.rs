@@ -94,6 +94,12 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "leg_quarantined", nothing),
     ("vendor", "vendor_created", nothing),
     ("vendor", "product_added", Accounts::open),
+    ("vendor", "vendor_renamed", nothing),
+    // Whether anything was sold that was not for sale is judged in `catalogue.rs`.
+    ("vendor", "vendor_status_set", nothing),
+    ("vendor", "product_changed", nothing),
+    ("vendor", "sku_status_set", nothing),
+    ("vendor", "sku_added", Accounts::add),
     ("vendor", "sku_price_changed", Accounts::price),
     ("vendor", "sku_terms_changed", Accounts::set_terms),
     ("vendor", "sale_scheduled", Accounts::offer),

@@ -57,6 +57,7 @@ fn changes_of(event: &Value) -> Vec<(String, i64, Option<String>)> {
             let skus = list(&event["product"]["skus"]);
             skus.iter().map(|sku| (text(sku, "id"), number(&sku["on_hand"]), None)).collect()
         }
+        Some("sku_added") => vec![(text(&event["sku"], "id"), number(&event["sku"]["on_hand"]), None)],
         Some("stock_adjusted") => vec![(text(event, "sku"), number(&event["delta"]), None)],
         Some("hold_committed") => {
             let sold = |piece: &Value| {

@@ -31,6 +31,9 @@ impl Stock {
             VendorEvent::ProductAdded { product } => {
                 lock(&self.received).extend(product.skus.iter().map(|sku| (sku.id, sku.on_hand)));
             }
+            VendorEvent::SkuAdded { sku, .. } => {
+                lock(&self.received).insert(sku.id, sku.on_hand);
+            }
             VendorEvent::StockAdjusted { sku, delta, .. } => {
                 *lock(&self.received).entry(*sku).or_default() += delta;
             }

@@ -6,6 +6,7 @@ mod buyer;
 mod courier;
 mod giver;
 mod hunter;
+mod keeper;
 mod marketer;
 mod memory;
 mod packer;
@@ -67,6 +68,7 @@ const CROWD: &[Come] = &[
     waiter::come,
     saver::come,
     giver::come,
+    keeper::come,
 ];
 
 /// The days of all who come to a town's shop.

@@ -27,6 +27,11 @@ pub fn sku(vendor: u64, number: u64) -> SkuId {
     SkuId::from_uuid(Uuid::from_u128(0x1000 + u128::from(vendor * SKUS + number)))
 }
 
+/// The one product that a vendor opens with.
+pub fn product(vendor: u64) -> ProductId {
+    ProductId::from_uuid(Uuid::from_u128(0x2000 + u128::from(vendor)))
+}
+
 /// All vendors.
 pub fn come(town: &Arc<Town>) -> Vec<Day> {
     (0..VENDORS).map(|number| Box::pin(Seller::new(town, number).sell()) as Day).collect()
@@ -55,15 +60,15 @@ impl Seller {
             currency: Currency::BDT,
             on_hand: pieces,
         };
-        let product = NewProduct {
-            id: ProductId::from_uuid(Uuid::from_u128(0x2000 + u128::from(number))),
+        let opened = NewProduct {
+            id: product(number),
             title: format!("Product {number}"),
             description: None,
             category: None,
             skus: (0..SKUS).map(new).collect(),
         };
         let create = VendorCommand::Create { name: format!("Vendor {number}") };
-        for command in [create, VendorCommand::AddProduct { by: Principal::SHOP, product }] {
+        for command in [create, VendorCommand::AddProduct { by: Principal::SHOP, product: opened }] {
             let key = Some(Person::key(&person.tag()));
             for _ in 0..TRIES {
                 let how = person.how(key, false);

@@ -6,14 +6,16 @@ use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::buyer::MailKey;
 use haat::domain::details::{Detail, DetailName};
-use haat::domain::ids::{CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CouponId, CustomerId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use haat::domain::order::{OrderFilter, OrderStatus};
 use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, Shapes, StockChangeRow};
+use haat::domain::text::words;
 use haat::domain::time::Timestamp;
+use haat::domain::vendor::GoodsStatus;
 use haat::ports::{
     BeginFrom, CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame,
-    Journal, KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Remake, Remaking, Snapshot, Snapshots,
-    StockPlace, StoreError, WakeAt, Written,
+    Journal, KeptDetail, Listed, OrdersOf, Partition, Pass, ProductFilter, ProductOrder, ProductPlace, Queries, Remake,
+    Remaking, SearchTerm, Snapshot, Snapshots, StockPlace, StoreError, WakeAt, Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -359,23 +361,46 @@ impl Queries for Connection {
     async fn products(
         &self,
         filter: &ProductFilter,
-        after: Option<(Timestamp, ProductId)>,
+        order: ProductOrder,
+        after: Option<ProductPlace>,
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
         let filter = filter.clone();
         self.read(move |disk| {
-            let text = filter.text.as_ref().map(|text| text.to_lowercase());
+            let suspended =
+                |vendor: &VendorId| disk.tables.vendors.get(vendor).is_some_and(|vendor| vendor.status.is_suspended());
             let wanted = |row: &&ProductRow| {
                 filter.vendor.is_none_or(|vendor| row.vendor_id == vendor)
                     && (filter.categories.is_empty()
                         || row.category.as_ref().is_some_and(|category| filter.categories.contains(category)))
-                    && text.as_ref().is_none_or(|text| row.title.to_lowercase().contains(text))
+                    && filter.terms.iter().all(|term| has(row, term))
+                    && filter.in_stock.is_none_or(|in_stock| row.in_stock == in_stock)
+                    && filter.price.is_none_or(|range| {
+                        row.price.is_some_and(|price| {
+                            price.currency == range.currency && (range.least..=range.most).contains(&price.minor)
+                        })
+                    })
+                    && match filter.status {
+                        Listed::ForSale => row.status == GoodsStatus::Active && !suspended(&row.vendor_id),
+                        Listed::Own(status) => status.is_none_or(|status| row.status == status),
+                    }
             };
-            let mut rows: Vec<ProductRow> = disk.tables.products.values().filter(wanted).cloned().collect();
-            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
-            rows.retain(|row| after.is_none_or(|after| (row.created_at, row.id) < after));
-            rows.truncate(limit as usize);
-            rows
+            let place = |row: &ProductRow| match order {
+                ProductOrder::Newest => Some((row.created_at.as_millis(), row.id)),
+                ProductOrder::Cheapest | ProductOrder::Dearest => row.price.map(|price| (price.minor, row.id)),
+            };
+            let found = disk.tables.products.values().filter(wanted);
+            let mut rows: Vec<_> = found.filter_map(|row| Some((place(row)?, row.clone()))).collect();
+            rows.sort_unstable_by_key(|(place, _)| *place);
+            if order != ProductOrder::Cheapest {
+                rows.reverse();
+            }
+            let is_behind = |place: ProductPlace, after: ProductPlace| match order {
+                ProductOrder::Cheapest => place > after,
+                ProductOrder::Newest | ProductOrder::Dearest => place < after,
+            };
+            rows.retain(|(place, _)| after.is_none_or(|after| is_behind(*place, after)));
+            rows.into_iter().map(|(_, row)| row).take(limit as usize).collect()
         })
         .await
     }
@@ -442,4 +467,14 @@ impl Queries for Connection {
         })
         .await
     }
+}
+
+/// Whether a product has a word, or stands in a category whose name has it.
+fn has(row: &ProductRow, term: &SearchTerm) -> bool {
+    let ways = term.categories.iter().map(|category| (words::of_category(*category), false));
+    let mut ways = [(term.word.clone(), term.is_prefix)].into_iter().chain(ways);
+    let is_there = |(way, is_prefix): (String, bool)| {
+        row.words.split(' ').any(|word| if is_prefix { word.starts_with(&way) } else { word == way })
+    };
+    ways.any(is_there)
 }

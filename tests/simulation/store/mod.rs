@@ -21,6 +21,7 @@ use haat::domain::rows::{
     CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, Shapes, SkuRow, StockChangeRow, VendorRow,
 };
 use haat::domain::time::Timestamp;
+use haat::domain::vendor::GoodsStatus;
 use haat::limits;
 use haat::ports::standing::{PoolStanding, Pools};
 use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
@@ -670,6 +671,10 @@ fn former_product(vendor: &VendorRow) -> ProductRow {
         category: None,
         created_at: Timestamp::from_millis(1),
         sku_ids: Vec::new(),
+        status: GoodsStatus::Active,
+        price: None,
+        in_stock: false,
+        words: String::new(),
     }
 }
 

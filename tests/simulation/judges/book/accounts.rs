@@ -229,13 +229,17 @@ impl Accounts {
     }
 
     pub fn open(&mut self, vendor: &str, event: &Value) -> Posted {
-        for new in list(event, "/product/skus")? {
-            let (pieces, price) = (number(new, "/on_hand")?, number(new, "/price_minor")?);
-            let opened =
-                Pieces { vendor: vendor.into(), price, received: pieces, on_hand: pieces, ..Pieces::default() };
-            note(self.skus.insert(text(new, "/id")?, opened), event)?;
-        }
-        Ok(())
+        list(event, "/product/skus")?.iter().try_for_each(|new| self.stock(vendor, new, event))
+    }
+
+    pub fn add(&mut self, vendor: &str, event: &Value) -> Posted {
+        self.stock(vendor, event.pointer("/sku").unwrap_or(&Value::Null), event)
+    }
+
+    fn stock(&mut self, vendor: &str, new: &Value, event: &Value) -> Posted {
+        let (pieces, price) = (number(new, "/on_hand")?, number(new, "/price_minor")?);
+        let opened = Pieces { vendor: vendor.into(), price, received: pieces, on_hand: pieces, ..Pieces::default() };
+        note(self.skus.insert(text(new, "/id")?, opened), event)
     }
 
     pub fn price(&mut self, vendor: &str, event: &Value) -> Posted {
