@@ -89,6 +89,10 @@ pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;
 
+/// Products that one request adds.
+pub const BATCH_ITEMS: usize = 500;
+/// How many of them are asked for at once. Those that come into one commit are durable together.
+pub const BATCH_AT_ONCE: usize = 64;
 /// Bytes of a body that is a whole table.
 pub const TABLE_BYTES: usize = 1024 * 1024;
 /// How long a quote is good, in milliseconds.

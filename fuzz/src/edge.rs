@@ -322,6 +322,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::PATCH, format!("/v1/vendors/{vendor}"), By::Admin),
         route(Method::PATCH, format!("/v1/vendors/{vendor}/products/{}", ProductId::from_uuid(KNOWN)), By::Vendor),
         route(Method::POST, format!("/v1/vendors/{vendor}/products/{}/skus", ProductId::from_uuid(KNOWN)), By::Vendor),
+        route(Method::POST, format!("/v1/vendors/{vendor}/products/batch"), By::Vendor),
     ]
 }
 

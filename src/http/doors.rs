@@ -29,6 +29,7 @@ const DOORS: &[(&str, Action)] = &[
     ("get_vendor_product", Action::SeeGoods),
     ("patch_product", Action::EditGoods),
     ("create_sku", Action::EditGoods),
+    ("create_products", Action::EditGoods),
     ("get_vendor_sku", Action::SeeGoods),
     ("get_shipping_methods", Action::SeeGoods),
     ("put_shipping_methods", Action::EditGoods),

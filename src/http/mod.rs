@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admin;
 pub mod answer;
 pub mod auth;
+mod batch;
 pub mod bills;
 pub mod caller;
 pub mod carts;

@@ -453,6 +453,7 @@ mod tests {
             ("/v1/vendors/{vendor}/products/{product}", "get"),
             ("/v1/vendors/{vendor}/products/{product}", "patch"),
             ("/v1/vendors/{vendor}/products/{product}/skus", "post"),
+            ("/v1/vendors/{vendor}/products/batch", "post"),
             ("/v1/vendors/{vendor}/skus/{sku}", "get"),
             ("/v1/vendors/{vendor}/skus/{sku}", "patch"),
             ("/v1/vendors/{vendor}/skus/{sku}/stock", "get"),

@@ -2,7 +2,7 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, goods, health, jobs,
+    HttpState, accounts, admin, batch, carts, categories, checkout, coupons, customers, driven, goods, health, jobs,
     live, loyalty, notices, ops, orders, own, people, points, products, quotes, refunds, remittances, resolve, returns,
     rooms, sales, shipments, shipping, skus, slots, tax, tracking, vendors, waiting,
 };
@@ -20,6 +20,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(goods::list_vendor_products, goods::create_product))
         .routes(routes!(goods::get_vendor_product, goods::patch_product))
         .routes(routes!(goods::create_sku))
+        .routes(routes!(batch::create_products))
         .routes(routes!(shipping::get_shipping_methods, shipping::put_shipping_methods))
         .routes(routes!(slots::get_delivery_plan, slots::put_delivery_plan))
         .routes(routes!(slots::list_delivery_slots))
@@ -163,6 +164,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}", &[(Method::GET, Class::Reads), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/products", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/products/batch", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/products/{product}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/products/{product}/skus", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),

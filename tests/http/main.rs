@@ -5,6 +5,7 @@ mod support;
 
 mod accounts;
 mod attached;
+mod batch;
 mod bills;
 mod carts;
 mod cash;
