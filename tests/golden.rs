@@ -192,7 +192,8 @@ variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
     ScheduleSale = "schedule_sale", EditSale = "edit_sale", CancelSale = "cancel_sale", GetSale = "get_sale",
     Restock = "restock", CloseCredits = "close_credits", SetDeliveryPlan = "set_delivery_plan",
-    GetDeliveryPlan = "get_delivery_plan", GetSlots = "get_slots",
+    GetDeliveryPlan = "get_delivery_plan", GetSlots = "get_slots", Rename = "rename", SetStatus = "set_status",
+    EditProduct = "edit_product", AddSku = "add_sku", GetProduct = "get_product",
 });
 
 fn uuid(number: u128) -> Uuid {

@@ -19,6 +19,7 @@ mod table;
 mod tables;
 mod values;
 
+use crate::limits;
 use crate::ports::{Store, StoreError};
 use std::fmt;
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ pub struct Options {
     pub append_timeout: Duration,
     /// How long one statement of a list or a read may take.
     pub query_timeout: Duration,
+    /// How long a search by words may take, with its wait for a connection.
+    pub search_timeout: Duration,
     /// How long one transaction of a checkpoint may take, and a take-over that has to wait for the former owner's.
     pub checkpoint_timeout: Duration,
 }
@@ -93,6 +96,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(2),
             append_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(10),
+            search_timeout: Duration::from_millis(limits::SEARCH_MS),
             checkpoint_timeout: Duration::from_secs(60),
         }
     }

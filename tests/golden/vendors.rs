@@ -59,7 +59,7 @@ pub fn sale_change(full: bool) -> SaleChange {
     }
 }
 
-fn new_sku(number: u8) -> NewSku {
+fn new_sku(number: u128) -> NewSku {
     NewSku {
         id: sku(number),
         code: format!("RED-{number}"),

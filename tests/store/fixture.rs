@@ -52,7 +52,14 @@ impl Fixture {
         };
         // Patient: many tests may be at the database's server, and many ask at once for a connection of the few.
         let connect_timeout = Duration::from_secs(30);
-        let options = Options { query_connections: 2, read_connections: 2, connect_timeout, ..Options::default() };
+        let search_timeout = Duration::from_secs(10);
+        let options = Options {
+            query_connections: 2,
+            read_connections: 2,
+            connect_timeout,
+            search_timeout,
+            ..Options::default()
+        };
         StoreConfig { place, archive: None, options }
     }
 

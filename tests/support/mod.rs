@@ -137,7 +137,9 @@ impl TestStore {
             None => Place::Sqlite(self.data_dir().to_path_buf()),
             Some((url, _)) => Place::Postgres(url.clone()),
         };
-        StoreConfig { place, archive: None, options: Options::default() }
+        // What a search takes depends on the machine.
+        let options = Options { search_timeout: Duration::from_secs(10), ..Options::default() };
+        StoreConfig { place, archive: None, options }
     }
 
     /// A configuration on this store, listening on any port.

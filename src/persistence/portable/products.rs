@@ -13,7 +13,6 @@ use crate::persistence::slot::within;
 use crate::persistence::values::Moment;
 use crate::ports::{Listed, PriceRange, ProductFilter, ProductOrder, ProductPlace, SearchTerm, StoreError};
 use sqlx::QueryBuilder;
-use std::time::Duration;
 
 /// Where the products come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ impl Inner {
         // Whoever searches takes nothing from those who look at lists.
         let (lists, time) = match filter.terms.is_empty() {
             true => (&self.lists, self.query_timeout),
-            false => (&self.searches, Duration::from_millis(limits::SEARCH_MS)),
+            false => (&self.searches, self.search_timeout),
         };
         let rows = async {
             let mut rows = Vec::new();

@@ -97,6 +97,7 @@ struct Inner {
     append_timeout: Duration,
     checkpoint_timeout: Duration,
     query_timeout: Duration,
+    search_timeout: Duration,
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
     /// For whoever searches, known or not.
@@ -250,6 +251,7 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         append_timeout: options.append_timeout,
         checkpoint_timeout: options.checkpoint_timeout,
         query_timeout: options.query_timeout,
+        search_timeout: options.search_timeout,
         tokens: reads.clone(),
         reads,
         searches: pool(limits::SEARCH_CONNECTIONS),
@@ -667,6 +669,7 @@ mod tests {
             append_timeout: options.append_timeout,
             checkpoint_timeout: options.checkpoint_timeout,
             query_timeout: options.query_timeout,
+            search_timeout: options.search_timeout,
             reads: pool.clone(),
             tokens: pool.clone(),
             tables: pool.clone(),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::entity::concerns::*;
-use crate::domain::entity::{Keeps as _, Part, Principal};
+use crate::domain::entity::{Part, Principal};
 use crate::domain::ids::{OrderId, VendorId};
 use crate::domain::knowledge::Knowledge;
 use crate::domain::money::{Currency, Money};
