@@ -57,6 +57,7 @@ pub struct ProductInput {
 /// A SKU to be added.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"code": "JAM-BLUE", "price": {"amount": "1250.00", "currency": "BDT"}, "on_hand": 100}))]
 pub struct SkuInput {
     /// The vendor's own code; compared without regard to blanks around it and to how accents are put together.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]

@@ -24,8 +24,8 @@ fn a_vendors_people_may_what_their_role_is_for() {
         own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
     };
     use Action::{
-        AskReturn, CancelShare, DecideReturn, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare,
-        SeeCoupons, SeeGoods, SeeOrder, SeeStockHistory, SeeVendorOrders,
+        AskReturn, CancelShare, DecideReturn, EditCoupons, EditGoods, EditMembers, EditVendor, FulfilOrder,
+        RefundShare, SeeCoupons, SeeGoods, SeeOrder, SeeStockHistory, SeeVendorOrders,
     };
     assert_eq!(
         may_all(VendorRole::Owner),
@@ -37,6 +37,7 @@ fn a_vendors_people_may_what_their_role_is_for() {
             DecideReturn,
             RefundShare,
             SeeVendorOrders,
+            EditVendor,
             SeeGoods,
             EditGoods,
             SeeStockHistory,
@@ -55,6 +56,7 @@ fn a_vendors_people_may_what_their_role_is_for() {
             DecideReturn,
             RefundShare,
             SeeVendorOrders,
+            EditVendor,
             SeeGoods,
             EditGoods,
             SeeStockHistory,

@@ -3,7 +3,7 @@
 use super::queries::all;
 use super::search::{BOTH, EITHER, OF_FOUND, push_has, quoted, sources};
 use super::upserts::selected;
-use super::{Db, Inner};
+use super::{Db, Inner, LOOKUPS_STAY_PREPARED};
 use crate::domain::ids::CategoryId;
 use crate::domain::rows::ProductRow;
 use crate::domain::text::words;
@@ -47,8 +47,9 @@ impl Inner {
         let rows = async {
             let mut rows = Vec::new();
             for source in sources(&page, lists).await? {
-                // There are as many texts as filters can be put together.
-                rows = page.query(source).build().persistent(false).fetch_all(lists).await?;
+                // What is looked for makes texts without end, and so do categories with others below them.
+                let is_kept = LOOKUPS_STAY_PREPARED && filter.terms.is_empty() && filter.categories.len() <= 1;
+                rows = page.query(source).build().persistent(is_kept).fetch_all(lists).await?;
                 // A page that is full is what would be found anywhere.
                 if rows.len() >= limit as usize {
                     break;
