@@ -1,10 +1,14 @@
 //! A store as text, and a store made of it.
 
 use crate::support::{Kind, TestStore};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 use std::path::Path;
 use std::process::Command;
+
+/// The words of products are found as they were.
+const FOUND_AGAIN: &str = "INSERT INTO product_words (rowid, said)
+    SELECT number, words FROM searched_products JOIN products ON products.id = product_id;\n";
 
 /// A file of the embedded store as SQL, as it is at one moment; a server may write to it meanwhile.
 pub async fn sqlite(file: &Path) -> String {
@@ -14,8 +18,17 @@ pub async fn sqlite(file: &Path) -> String {
     let made = "SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type <> 'table', rowid";
     let made = sqlx::query(made).fetch_all(&mut connection).await.expect("the schema");
     let (mut tables, mut rows, mut others) = (String::new(), String::new(), String::new());
-    for object in &made {
-        let (name, kind, sql): (String, String, String) = (object.get(0), object.get(1), object.get(2));
+    let named = |object: &SqliteRow| -> (String, String, String) { (object.get(0), object.get(1), object.get(2)) };
+    // What words are looked for in is made of its own tables, and is made anew from what is searched.
+    let is_search = |name: &str| name == "product_words" || name.starts_with("product_words_");
+    for (name, kind, sql) in made.iter().map(named) {
+        if is_search(&name) {
+            if name == "product_words" {
+                tables.push_str(&format!("{sql};\n"));
+                others.push_str(FOUND_AGAIN);
+            }
+            continue;
+        }
         if kind != "table" {
             others.push_str(&format!("{sql};\n"));
             continue;
